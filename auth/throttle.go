@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"imagerequests/imaging"
+)
+
+// callers is how many buckets are kept. When there are more, those that are full are forgotten first: they say no more
+// than a new one would.
+const callers = 10_000
+
+// Throttle gives each caller, user or address, so many requests a second, with a burst. Both doors share one.
+type Throttle struct {
+	limit   rate.Limit
+	burst   int
+	trusted []netip.Prefix
+	now     func() time.Time
+
+	mu      sync.Mutex
+	buckets map[string]*rate.Limiter
+}
+
+// NewThrottle makes a throttle; perSecond 0 means no limit. Trusted are the proxies whose X-Forwarded-For is believed.
+func NewThrottle(perSecond float64, burst int, trusted []netip.Prefix) *Throttle {
+	limit := rate.Limit(perSecond)
+	if perSecond == 0 {
+		limit = rate.Inf
+	}
+	return &Throttle{limit: limit, burst: burst, trusted: trusted, now: time.Now, buckets: map[string]*rate.Limiter{}}
+}
+
+// Budget is what a caller has left.
+type Budget struct {
+	Limit     int           // the burst
+	Remaining int           // requests that would be served at once
+	Reset     time.Duration // until the budget is whole again
+}
+
+// Take spends one request of the caller. LIMITED, with the time to wait, if nothing is left.
+func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
+	if t.limit == rate.Inf {
+		return Budget{}, nil
+	}
+	key := "address " + Address(r, t.trusted).String()
+	if a.SignedIn() {
+		key = "user " + a.Username
+	}
+	now := t.now()
+	bucket := t.bucket(key, now)
+	ok := bucket.AllowN(now, 1)
+	tokens := bucket.TokensAt(now)
+	b := Budget{Limit: t.burst, Remaining: max(0, int(tokens)), Reset: t.wait(float64(t.burst) - tokens)}
+	if ok {
+		return b, nil
+	}
+	wait := max(t.wait(1-tokens).Round(time.Second), time.Second)
+	e := imaging.Errorf(imaging.Limited, "Request was throttled. Expected available in %d seconds.", int(wait.Seconds()))
+	if wait == time.Second {
+		e.Message = "Request was throttled. Expected available in 1 second."
+	}
+	e.RetryAfter = wait
+	return b, e
+}
+
+func (t *Throttle) wait(tokens float64) time.Duration {
+	return time.Duration(tokens / float64(t.limit) * float64(time.Second))
+}
+
+func (t *Throttle) bucket(key string, now time.Time) *rate.Limiter {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.buckets[key]
+	if b == nil {
+		if len(t.buckets) >= callers {
+			t.forget(now)
+		}
+		b = rate.NewLimiter(t.limit, t.burst)
+		t.buckets[key] = b
+	}
+	return b
+}
+
+func (t *Throttle) forget(now time.Time) {
+	for key, b := range t.buckets {
+		if b.TokensAt(now) >= float64(t.burst) {
+			delete(t.buckets, key)
+		}
+	}
+	if len(t.buckets) >= callers { // all of them busy: better to be generous than to grow without end
+		clear(t.buckets)
+	}
+}
+
+// Address is where the request comes from: the peer or, if that is a trusted proxy, the last address in
+// X-Forwarded-For that is not one.
+func Address(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	peer, _ := netip.ParseAddr(host)
+	if !Trusted(peer, trusted) {
+		return peer.Unmap()
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		a, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		if peer = a; !Trusted(a, trusted) {
+			break
+		}
+	}
+	return peer.Unmap()
+}
+
+// Trusted tells whether the address is one of the proxies.
+func Trusted(a netip.Addr, proxies []netip.Prefix) bool {
+	a = a.Unmap()
+	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(a) })
+}

@@ -1,0 +1,61 @@
+package db
+
+import (
+	"context"
+	"slices"
+
+	"imagerequests/imaging"
+)
+
+// Edge is a row of a list with its cursor.
+type Edge[T any] struct {
+	Cursor string
+	Node   T
+}
+
+// Connection is a page of a list.
+type Connection[T any] struct {
+	Edges    []*Edge[T]
+	PageInfo imaging.PageInfo
+	count    func(context.Context) (int, error)
+}
+
+// The lists there are.
+type (
+	ImageRequestConnection = Connection[*imaging.ImageRequest]
+	ImageRequestEdge       = Edge[*imaging.ImageRequest]
+	VersionConnection      = Connection[*imaging.Version]
+	VersionEdge            = Edge[*imaging.Version]
+)
+
+// Nodes are the rows without their cursors.
+func (c *Connection[T]) Nodes() []T {
+	nodes := make([]T, len(c.Edges))
+	for i, e := range c.Edges {
+		nodes[i] = e.Node
+	}
+	return nodes
+}
+
+// TotalCount is how many rows the whole list has for the caller, exactly. It asks the database at each call.
+func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) { return c.count(ctx) }
+
+// connect makes a page of rows, which were read in the direction of the slice and one further than it asks for.
+func connect[T any](rows []T, s imaging.Slice, n int, fromEnd bool, cursor func(T) string, count func(context.Context) (int, error)) *Connection[T] {
+	more := len(rows) > n
+	rows = rows[:min(n, len(rows))]
+	if fromEnd {
+		slices.Reverse(rows)
+	}
+	c := &Connection[T]{Edges: make([]*Edge[T], len(rows)), count: count}
+	for i, row := range rows {
+		c.Edges[i] = &Edge[T]{Cursor: cursor(row), Node: row}
+	}
+	// Beyond the cursor that the caller came from there is at least the row of that cursor.
+	c.PageInfo.HasNextPage = more && !fromEnd || fromEnd && s.Before != nil
+	c.PageInfo.HasPreviousPage = more && fromEnd || !fromEnd && s.After != nil
+	if len(rows) > 0 {
+		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Edges[0].Cursor, &c.Edges[len(rows)-1].Cursor
+	}
+	return c
+}

@@ -1,0 +1,83 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"imagerequests/imaging"
+)
+
+// KeyAge is how long an idempotency key is kept at least.
+const KeyAge = 48 * time.Hour
+
+// made is what a create makes: the ids are chosen before, so that the key can be written first and hold the place.
+type made struct {
+	bun.BaseModel `bun:"table:idempotency_keys"`
+
+	Username       string `bun:",pk"`
+	Key            string `bun:",pk"`
+	InputHash      []byte
+	ImageRequestID uuid.UUID
+	VersionID      uuid.UUID
+}
+
+// once claims the key for this input. Again is true if the same input has claimed it before, and then made is what was
+// made; a claim that is still under way is waited for. Without a key it is never again. CONFLICT for another input.
+func (s *Store) once(ctx context.Context, tx bun.Tx, a imaging.Actor, operation string, in any, key *string) (m made, again bool, err error) {
+	if m, err = newMade(in); err != nil || key == nil {
+		return m, false, err
+	}
+	input, err := json.Marshal(in)
+	if err != nil {
+		return m, false, fmt.Errorf("hash the input: %w", err)
+	}
+	sum := sha256.Sum256(append([]byte(operation+"\n"), input...))
+	m.Username, m.Key, m.InputHash = a.Username, *key, sum[:]
+	result, err := tx.NewInsert().Model(&m).On("CONFLICT DO NOTHING").Exec(ctx)
+	if err != nil {
+		return m, false, fmt.Errorf("claim idempotency key: %w", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return m, false, err
+	}
+	before := made{Username: m.Username, Key: m.Key}
+	if err := tx.NewSelect().Model(&before).WherePK().Scan(ctx); err != nil {
+		return m, false, fmt.Errorf("read idempotency key: %w", err)
+	}
+	if string(before.InputHash) != string(m.InputHash) {
+		e := imaging.Errorf(imaging.Conflict, "This idempotency key was used for another input.")
+		e.Field = "idempotencyKey"
+		return m, false, e
+	}
+	return before, true, nil
+}
+
+func newMade(in any) (m made, err error) {
+	if m.VersionID, err = uuid.NewV7(); err != nil {
+		return m, fmt.Errorf("make an id: %w", err)
+	}
+	if v, ok := in.(imaging.RequestVersionInput); ok {
+		m.ImageRequestID = v.ImageRequest
+		return m, nil
+	}
+	if m.ImageRequestID, err = uuid.NewV7(); err != nil {
+		return m, fmt.Errorf("make an id: %w", err)
+	}
+	return m, nil
+}
+
+// ForgetKeys deletes the idempotency keys that are older than KeyAge, and tells how many there were.
+func (s *Store) ForgetKeys(ctx context.Context) (int64, error) {
+	result, err := s.db.NewDelete().Model((*made)(nil)).Where("created_at < now() - ?::interval", KeyAge.String()).Exec(ctx)
+	if err != nil {
+		return 0, s.translate(err)
+	}
+	n, err := result.RowsAffected()
+	return n, s.translate(err)
+}

@@ -1,0 +1,204 @@
+-- The whole shape of the service. Later work adds to it; what would be costly to add is here from the start.
+
+CREATE TABLE providers (
+  id           integer PRIMARY KEY CHECK (id >= 1),
+  name         text COLLATE "C" NOT NULL UNIQUE CHECK (char_length(name) BETWEEN 1 AND 256),
+  active       boolean NOT NULL,
+  auto_approve boolean NOT NULL
+);
+COMMENT ON TABLE providers IS 'Clouds, or parts of one, that images are made for. Never deleted: set inactive.';
+COMMENT ON COLUMN providers.active IS 'Whether it takes new requests.';
+COMMENT ON COLUMN providers.auto_approve IS 'Whether its versions are approved without a reviewer.';
+
+CREATE TABLE image_requests (
+  id          uuid PRIMARY KEY,
+  name        text COLLATE "C" NOT NULL CHECK (char_length(name) BETWEEN 1 AND 256 AND name = btrim(name)),
+  icon        text CHECK (char_length(icon) BETWEEN 1 AND 1024),
+  description text NOT NULL CHECK (char_length(description) <= 16384),
+  tags        text[] NOT NULL,
+  created_by  text COLLATE "C" NOT NULL CHECK (char_length(created_by) BETWEEN 1 AND 150),
+  visibility  text COLLATE "C" NOT NULL CHECK (visibility IN ('PUBLIC', 'PRIVATE', 'USERS')),
+  shared_with text[] COLLATE "C" NOT NULL,
+  start_date  timestamptz NOT NULL,
+  end_date    timestamptz,
+  revision    integer NOT NULL CHECK (revision >= 1),
+  status      text COLLATE "C" NOT NULL
+              CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
+  instance    uuid NOT NULL,
+  provider_id integer NOT NULL REFERENCES providers,
+  search_text text COLLATE "C" NOT NULL,
+  CONSTRAINT image_requests_tags_are_a_list
+    CHECK (coalesce(array_ndims(tags), 1) = 1 AND cardinality(tags) <= 64 AND array_position(tags, NULL) IS NULL),
+  CONSTRAINT image_requests_shared_with_is_a_list
+    CHECK (coalesce(array_ndims(shared_with), 1) = 1 AND cardinality(shared_with) <= 200 AND array_position(shared_with, NULL) IS NULL),
+  CONSTRAINT image_requests_shared_with_users_only
+    CHECK ((visibility = 'USERS') = (cardinality(shared_with) > 0)),
+  CONSTRAINT image_requests_dates_can_be_read_back
+    CHECK (start_date >= '0001-01-01Z' AND start_date < '10000-01-01Z' AND end_date >= '0001-01-01Z' AND end_date < '10000-01-01Z')
+);
+COMMENT ON TABLE image_requests IS 'Images that somebody asked for. A lock on the row orders all that happens to it and its versions.';
+COMMENT ON COLUMN image_requests.shared_with IS 'Exact user names; not empty with visibility USERS, and only then.';
+COMMENT ON COLUMN image_requests.end_date IS 'When it was retired, or will be.';
+COMMENT ON COLUMN image_requests.revision IS 'Counts the changes: the seq of its newest event.';
+COMMENT ON COLUMN image_requests.status IS 'Of the newest version, kept here for lists.';
+COMMENT ON COLUMN image_requests.instance IS 'Of the newest version, kept here for lists.';
+COMMENT ON COLUMN image_requests.provider_id IS 'Of the newest version, kept here for lists.';
+COMMENT ON COLUMN image_requests.search_text IS 'Name, description and tags in lower case, one a line.';
+CREATE INDEX image_requests_by_start_date ON image_requests (start_date, id);
+CREATE INDEX image_requests_by_name ON image_requests (name, id);
+CREATE INDEX image_requests_by_status ON image_requests (status, id);
+CREATE INDEX image_requests_by_owner ON image_requests (created_by, start_date, id);
+CREATE INDEX image_requests_by_tag ON image_requests USING gin (tags);
+CREATE INDEX image_requests_by_shared_with ON image_requests USING gin (shared_with);
+
+CREATE TABLE versions (
+  id               uuid PRIMARY KEY,
+  image_request_id uuid NOT NULL REFERENCES image_requests,
+  ordinal          integer NOT NULL CHECK (ordinal >= 1),
+  alias            text COLLATE "C" NOT NULL CHECK (char_length(alias) BETWEEN 1 AND 256),
+  version          text COLLATE "C" NOT NULL CHECK (char_length(version) BETWEEN 1 AND 64),
+  change_log       text NOT NULL CHECK (char_length(change_log) <= 16384),
+  instance         uuid NOT NULL,
+  ip_address       text CHECK (char_length(ip_address) <= 255),
+  provider_id      integer NOT NULL REFERENCES providers,
+  software         text NOT NULL CHECK (char_length(software) <= 16384),
+  sys              text NOT NULL CHECK (char_length(sys) <= 16384),
+  exclude          text NOT NULL CHECK (char_length(exclude) <= 16384),
+  start_date       timestamptz NOT NULL,
+  end_date         timestamptz,
+  status           text COLLATE "C" NOT NULL
+                   CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
+
+  decided_by       text COLLATE "C" CHECK (char_length(decided_by) BETWEEN 1 AND 150),
+  decided_at       timestamptz,
+  decision         text CHECK (char_length(decision) <= 16384),
+  questioned_by    text COLLATE "C" CHECK (char_length(questioned_by) BETWEEN 1 AND 150),
+  questioned_at    timestamptz,
+  question         text CHECK (char_length(question) BETWEEN 1 AND 16384),
+  answered_at      timestamptz,
+  answer           text CHECK (char_length(answer) <= 16384),
+
+  attempt          integer NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+  stage            text CHECK (char_length(stage) <= 256),
+  percent          smallint CHECK (percent BETWEEN 0 AND 100),
+  cancel_requested boolean NOT NULL DEFAULT false,
+  excluded         text[],
+  imaging_started  timestamptz,
+  imaging_ended    timestamptz,
+  lease_token      uuid,
+  lease_holder     text COLLATE "C" CHECK (char_length(lease_holder) BETWEEN 1 AND 150),
+  lease_expires_at timestamptz,
+  failure_code     text COLLATE "C" CHECK (char_length(failure_code) BETWEEN 1 AND 64),
+  failure_message  text CHECK (char_length(failure_message) BETWEEN 1 AND 16384),
+  failure_detail   text CHECK (char_length(failure_detail) <= 65536),
+  failure_retryable boolean,
+
+  UNIQUE (image_request_id, ordinal),
+  CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version),
+  CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias),
+  CONSTRAINT versions_alias_is_the_id_until_the_image_exists CHECK (status = 'COMPLETED' OR alias = id::text),
+  CONSTRAINT versions_excluded_is_a_list
+    CHECK (coalesce(array_ndims(excluded), 1) = 1 AND array_position(excluded, NULL) IS NULL),
+  CONSTRAINT versions_end_with_their_status
+    CHECK (status NOT IN ('DENIED', 'CANCELLED', 'FAILED') OR end_date IS NOT NULL),
+  CONSTRAINT versions_denied_for_a_reason
+    CHECK (status <> 'DENIED' OR decided_by IS NOT NULL AND decided_at IS NOT NULL AND char_length(decision) > 0),
+  CONSTRAINT versions_approved_by_a_decision
+    CHECK (status NOT IN ('APPROVED', 'IMAGING', 'COMPLETED') OR decided_at IS NOT NULL),
+  CONSTRAINT versions_questioned_with_a_question
+    CHECK (status <> 'NEEDS_INFO' OR question IS NOT NULL AND questioned_by IS NOT NULL AND questioned_at IS NOT NULL),
+  CONSTRAINT versions_failed_for_a_reason
+    CHECK (status <> 'FAILED' OR failure_code IS NOT NULL AND failure_message IS NOT NULL AND failure_retryable IS NOT NULL),
+  CONSTRAINT versions_leased_while_imaging
+    CHECK (CASE WHEN status = 'IMAGING' THEN lease_token IS NOT NULL AND lease_holder IS NOT NULL AND lease_expires_at IS NOT NULL
+                ELSE lease_token IS NULL AND lease_holder IS NULL AND lease_expires_at IS NULL END),
+  CONSTRAINT versions_dates_can_be_read_back
+    CHECK (start_date >= '0001-01-01Z' AND start_date < '10000-01-01Z' AND end_date >= '0001-01-01Z' AND end_date < '10000-01-01Z'
+       AND decided_at >= '0001-01-01Z' AND decided_at < '10000-01-01Z' AND questioned_at >= '0001-01-01Z' AND questioned_at < '10000-01-01Z'
+       AND answered_at >= '0001-01-01Z' AND answered_at < '10000-01-01Z' AND imaging_started >= '0001-01-01Z' AND imaging_started < '10000-01-01Z'
+       AND imaging_ended >= '0001-01-01Z' AND imaging_ended < '10000-01-01Z'
+       AND lease_expires_at >= '0001-01-01Z' AND lease_expires_at < '10000-01-01Z')
+);
+COMMENT ON TABLE versions IS 'Imagings of one instance on one provider, with their life cycle.';
+COMMENT ON COLUMN versions.ordinal IS 'Place within the request, from 1; the highest is the newest.';
+COMMENT ON COLUMN versions.alias IS 'The name under which the provider knows the image; the id of the version until there is an image.';
+COMMENT ON COLUMN versions.version IS 'The label.';
+COMMENT ON COLUMN versions.ip_address IS 'Named by the client, never relied upon.';
+COMMENT ON COLUMN versions.decided_by IS 'Null where the provider approved by itself.';
+COMMENT ON COLUMN versions.attempt IS 'How often a worker has begun it.';
+COMMENT ON COLUMN versions.excluded IS 'The paths of exclude that the imager found and left out.';
+COMMENT ON COLUMN versions.lease_token IS 'Known to the worker that images it; each of its writes must show it.';
+COMMENT ON COLUMN versions.lease_expires_at IS 'By the clock of the database.';
+COMMENT ON COLUMN versions.failure_detail IS 'For staff.';
+CREATE UNIQUE INDEX versions_one_open_per_instance ON versions (instance) WHERE status IN ('PENDING', 'NEEDS_INFO', 'APPROVED', 'IMAGING');
+CREATE INDEX versions_by_start_date ON versions (start_date, id);
+CREATE INDEX versions_by_status ON versions (status, provider_id, start_date, id);
+CREATE INDEX versions_by_instance ON versions (instance);
+CREATE INDEX versions_by_lease ON versions (lease_expires_at) WHERE status = 'IMAGING';
+
+CREATE TABLE events (
+  id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  xid              xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  image_request_id uuid REFERENCES image_requests,
+  version_id       uuid REFERENCES versions,
+  seq              integer CHECK (seq >= 1),
+  at               timestamptz NOT NULL CHECK (at >= '0001-01-01Z' AND at < '10000-01-01Z'),
+  actor            text COLLATE "C" NOT NULL CHECK (char_length(actor) <= 150),
+  action           text COLLATE "C" NOT NULL CHECK (char_length(action) BETWEEN 1 AND 64),
+  from_status      text COLLATE "C",
+  to_status        text COLLATE "C",
+  changes          jsonb NOT NULL CHECK (jsonb_typeof(changes) = 'object'),
+  CONSTRAINT events_of_a_request_are_numbered UNIQUE (image_request_id, seq),
+  CONSTRAINT events_with_a_request_have_a_number CHECK ((image_request_id IS NULL) = (seq IS NULL))
+);
+COMMENT ON TABLE events IS 'What happened, written in the transaction that changed the state, never changed itself.';
+COMMENT ON COLUMN events.xid IS 'The transaction that wrote it: readers go up to the oldest one that still runs, so that none is passed over.';
+COMMENT ON COLUMN events.seq IS 'Without a gap within an image request; null for providers and tokens.';
+COMMENT ON COLUMN events.actor IS 'A user name; empty for the service itself.';
+COMMENT ON COLUMN events.changes IS 'Each field that changed, with what it was and what it is.';
+CREATE INDEX events_in_order ON events (xid, id);
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- An event takes the number after the last one of its request: a gap is refused where it would arise.
+CREATE FUNCTION refuse_gap() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.image_request_id IS NOT NULL AND NEW.seq > 1
+     AND NOT EXISTS (SELECT FROM events WHERE image_request_id = NEW.image_request_id AND seq = NEW.seq - 1) THEN
+    RAISE EXCEPTION 'event % of % leaves a gap', NEW.seq, NEW.image_request_id USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER events_have_no_gap AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse_gap();
+
+CREATE TABLE idempotency_keys (
+  username         text COLLATE "C" NOT NULL CHECK (char_length(username) BETWEEN 1 AND 150),
+  key              text COLLATE "C" NOT NULL CHECK (char_length(key) BETWEEN 1 AND 255),
+  input_hash       bytea NOT NULL CHECK (octet_length(input_hash) = 32),
+  image_request_id uuid NOT NULL REFERENCES image_requests DEFERRABLE INITIALLY DEFERRED,
+  version_id       uuid NOT NULL REFERENCES versions DEFERRABLE INITIALLY DEFERRED,
+  created_at       timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (username, key)
+);
+COMMENT ON TABLE idempotency_keys IS 'What a create with a key has made, kept in its transaction and for at least 24 hours.';
+COMMENT ON COLUMN idempotency_keys.input_hash IS 'SHA-256 of the operation and its input: the same key with another input is refused.';
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+CREATE TABLE tokens (
+  id          uuid PRIMARY KEY,
+  username    text COLLATE "C" NOT NULL CHECK (char_length(username) BETWEEN 1 AND 150),
+  roles       text[] NOT NULL CHECK (cardinality(roles) BETWEEN 1 AND 4 AND array_ndims(roles) = 1
+              AND roles <@ ARRAY['REQUESTER', 'REVIEWER', 'WORKER', 'ADMIN']),
+  providers   integer[] CHECK (cardinality(providers) BETWEEN 1 AND 100 AND array_ndims(providers) = 1 AND array_position(providers, NULL) IS NULL),
+  secret_hash bytea NOT NULL UNIQUE CHECK (octet_length(secret_hash) = 32),
+  created_at  timestamptz NOT NULL,
+  expires_at  timestamptz CHECK (expires_at >= '0001-01-01Z' AND expires_at < '10000-01-01Z'),
+  revoked_at  timestamptz
+);
+COMMENT ON TABLE tokens IS 'Who may act as whom. The secret itself is never stored.';
+COMMENT ON COLUMN tokens.providers IS 'What the roles of reviewer and worker are confined to; null: not confined.';
+COMMENT ON COLUMN tokens.secret_hash IS 'SHA-256 of the secret, which is 256 random bits.';

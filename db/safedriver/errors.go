@@ -1,0 +1,70 @@
+package safedriver
+
+import (
+	"database/sql/driver"
+	"errors"
+
+	"github.com/uptrace/bun/driver/pgdriver"
+)
+
+var (
+	// ErrAborted comes from COMMIT when the transaction had failed before: the
+	// server rolled it back and nothing is stored.
+	ErrAborted = errors.New("safedriver: the transaction had failed, so COMMIT rolled it back")
+
+	// ErrCommitUnknown comes from COMMIT when its answer was lost: the
+	// transaction is stored entirely or not at all, and only a look at the data
+	// (an idempotency key) can tell. The cause is in the chain.
+	ErrCommitUnknown = errors.New("safedriver: the answer to COMMIT was lost")
+
+	// ErrText is returned before anything is sent when a query or an argument is
+	// not valid UTF-8 or holds a NUL: pgdriver would store another text.
+	ErrText = errors.New("text is not valid UTF-8 or holds a NUL")
+
+	// ErrBusy is returned, with nothing sent, when rows of an earlier query are
+	// still open on the same connection or transaction.
+	ErrBusy = errors.New("safedriver: rows of an earlier query are still open on this connection")
+
+	// ErrTxState is returned when a statement opened or ended a transaction
+	// behind the back of BeginTx, Commit and Rollback. The connection is closed.
+	ErrTxState = errors.New("safedriver: transactions are opened with BeginTx and ended with Commit or Rollback only")
+)
+
+// SQLState is the five-letter code of the server's error in err's chain, "" if
+// the error is not the server's.
+func SQLState(err error) string { return field(err, 'C') }
+
+// Constraint is the name of the constraint that err says was violated, "" if none.
+func Constraint(err error) string { return field(err, 'n') }
+
+func field(err error, k byte) string {
+	var pe pgdriver.Error
+	if !errors.As(err, &pe) {
+		return ""
+	}
+	return pe.Field(k)
+}
+
+// inSync reports whether err leaves the connection between two messages: the
+// server refused something and goes on listening.
+func inSync(err error) bool {
+	var pe pgdriver.Error
+	if !errors.As(err, &pe) {
+		return false
+	}
+	v := pe.Field('V')
+	return v != "FATAL" && v != "PANIC"
+}
+
+// checkText refuses what would arrive as another text than was meant.
+func checkText(query string, args []driver.NamedValue) error {
+	if !cleanText(query) {
+		return ErrText
+	}
+	for _, a := range args {
+		if s, ok := a.Value.(string); ok && !cleanText(s) {
+			return ErrText
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+// Package db keeps image requests in Postgres. It is the only package that knows Bun. Its Store has one method a use
+// case; each that writes is one transaction that locks, applies a rule of imaging, and saves state and event together.
+//
+// Nothing is read without the visibility rule (visibility.go), and nothing leaves the store that the actor may not read.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"imagerequests/db/safedriver"
+)
+
+// Connections is how many connections a store holds at most. Four to eight keep two cores busy.
+const Connections = 8
+
+// Store is all use cases over one database. It is safe for concurrent use.
+type Store struct {
+	db  *bun.DB
+	cfg safedriver.Config
+	log *slog.Logger
+	now func() time.Time
+}
+
+// Open makes a store; it connects when it is first used. It fails if cfg is unsafe.
+func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
+	connector, err := safedriver.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(Connections)
+	pool.SetMaxIdleConns(Connections) // fewer idle ones would be closed and opened again all the time
+	return &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now}, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Ready tells whether the database answers and has this program's schema. UNAVAILABLE if not.
+func (s *Store) Ready(ctx context.Context) error {
+	var version int
+	if err := s.db.NewRaw("SELECT max(version) FROM schema_migrations").Scan(ctx, &version); err != nil {
+		return s.translate(err)
+	}
+	return nil
+}
+
+type inTxKey struct{}
+
+// errNested is a programmer's mistake: a use case called from another one's transaction.
+var errNested = errors.New("a transaction within a transaction")
+
+const attempts = 6
+
+// inTx runs f in a transaction and commits. Serialization failures and deadlocks run it again, so f touches nothing but
+// the database and what it may set anew. f must not hand tx to another goroutine.
+func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+	if ctx.Value(inTxKey{}) != nil {
+		return errNested
+	}
+	ctx = context.WithValue(ctx, inTxKey{}, true)
+	for attempt := 1; ; attempt++ {
+		err := s.db.RunInTx(ctx, nil, f)
+		if err == nil {
+			return nil
+		}
+		if state := safedriver.SQLState(err); attempt == attempts || state != "40001" && state != "40P01" {
+			return s.translate(err)
+		}
+		select {
+		case <-ctx.Done():
+			return s.translate(ctx.Err())
+		case <-time.After(time.Duration(attempt) * time.Duration(rand.IntN(10_000)) * time.Microsecond):
+		}
+	}
+}
+
+// moment is the time of a change, as precise as it can be stored.
+func (s *Store) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
+// notify tells listeners that there are events, once the transaction is committed.
+func notify(ctx context.Context, tx bun.Tx) error {
+	if _, err := tx.ExecContext(ctx, "SELECT pg_notify('events', '')"); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"imagerequests/imaging"
+)
+
+// CreateToken stores a new token for the user, roles and providers in t and answers its secret, which cannot be read
+// again. Admins may. UNAUTHENTICATED, FORBIDDEN, INVALID by field.
+func (s *Store) CreateToken(ctx context.Context, a imaging.Actor, t imaging.Token) (secret string, made *imaging.Token, err error) {
+	if err := onlyAdmin(a); err != nil {
+		return "", nil, err
+	}
+	if err := t.Problems().Err(); err != nil {
+		return "", nil, err
+	}
+	if t.ID, err = uuid.NewV7(); err != nil {
+		return "", nil, fmt.Errorf("make an id: %w", err)
+	}
+	secret = imaging.Secret()
+	t.SecretHash, t.CreatedAt, t.RevokedAt = imaging.HashSecret(secret), s.moment(), nil
+	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		return s.saveToken(ctx, tx, a, imaging.TokenCreated, nil, &t)
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return secret, &t, nil
+}
+
+// RevokeToken makes a token worthless from now on; doing it again changes nothing. Admins may. UNAUTHENTICATED, FORBIDDEN,
+// NOT_FOUND.
+func (s *Store) RevokeToken(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Token, error) {
+	if err := onlyAdmin(a); err != nil {
+		return nil, err
+	}
+	t := &imaging.Token{ID: id}
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := tx.NewSelect().Model(t).WherePK().For("UPDATE").Scan(ctx); err != nil {
+			return err
+		}
+		if t.RevokedAt != nil {
+			return nil
+		}
+		before, now := *t, s.moment()
+		t.RevokedAt = &now
+		return s.saveToken(ctx, tx, a, imaging.TokenRevoked, &before, t)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// Tokens are all tokens, oldest first, without their secrets. Admins may. UNAUTHENTICATED, FORBIDDEN.
+func (s *Store) Tokens(ctx context.Context, a imaging.Actor) ([]*imaging.Token, error) {
+	if err := onlyAdmin(a); err != nil {
+		return nil, err
+	}
+	all := []*imaging.Token{}
+	err := s.db.NewSelect().Model(&all).Order("created_at", "id").Scan(ctx)
+	return all, s.translate(err)
+}
+
+// Bearer is who shows this secret. UNAUTHENTICATED if it is not that of a token in force.
+func (s *Store) Bearer(ctx context.Context, secret string) (imaging.Actor, error) {
+	t := &imaging.Token{}
+	err := s.db.NewSelect().Model(t).Where("secret_hash = ?", imaging.HashSecret(secret)).
+		Where("revoked_at IS NULL").Where("(expires_at IS NULL OR expires_at > now())").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return imaging.Actor{}, imaging.Errorf(imaging.Unauthenticated, "Invalid token.")
+	}
+	if err != nil {
+		return imaging.Actor{}, s.translate(err)
+	}
+	return t.Actor(), nil
+}
+
+func (s *Store) saveToken(ctx context.Context, tx bun.Tx, a imaging.Actor, action imaging.Action, before, t *imaging.Token) error {
+	if _, err := tx.NewInsert().Model(t).On("CONFLICT (id) DO UPDATE").Exec(ctx); err != nil {
+		return fmt.Errorf("save token: %w", err)
+	}
+	changes, err := imaging.Diff(before, t)
+	if err != nil {
+		return err
+	}
+	return record(ctx, tx, &imaging.Event{At: s.moment(), Actor: a.Username, Action: action, Changes: changes})
+}

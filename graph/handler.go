@@ -1,0 +1,111 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"imagerequests/auth"
+	"imagerequests/db"
+	"imagerequests/graph/generated"
+	"imagerequests/graph/transport"
+	"imagerequests/imaging"
+)
+
+// Limits of a document, and how many parsed ones are kept.
+const (
+	maxTokens    = 1000
+	cachedParses = 256
+)
+
+// Options are what the GraphQL door needs.
+type Options struct {
+	Store    *db.Store
+	Auth     *auth.Authenticator
+	Throttle *auth.Throttle
+	Log      *slog.Logger
+}
+
+// New makes the handler that answers GraphQL.
+func New(o Options) http.Handler {
+	schema := generated.NewExecutableSchema(generated.Config{Resolvers: &Resolver{store: o.Store}})
+	delete(schema.Schema().Directives, "defer") // over a plain POST it would lose data
+	server := handler.New(schema)
+	server.AddTransport(transport.HTTP{Admit: o.admit})
+	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
+	server.SetParserTokenLimit(maxTokens)
+	server.SetErrorPresenter(o.present)
+	server.SetRecoverFunc(func(_ context.Context, cause any) error {
+		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+	})
+	server.Use(extension.Introspection{})
+	return http.NewCrossOriginProtection().Handler(server)
+}
+
+// admit finds out who is asking and whether they have budget left.
+func (o Options) admit(r *http.Request) (context.Context, error) {
+	actor, err := o.Auth.Actor(r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := o.Throttle.Take(r, actor); err != nil {
+		return nil, err
+	}
+	return auth.WithActor(r.Context(), actor), nil
+}
+
+// present shows an error to the client: ours with code and field, those of parsing and validation as they are, and of
+// all else only that it happened. Where one error stands for several problems each becomes an error of its own.
+func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
+	var shown *gqlerror.Error
+	if !errors.As(err, &shown) {
+		shown = gqlerror.WrapPath(graphql.GetPath(ctx), err)
+	}
+	if shown.Err == nil { // of the parser, the validator or the executor
+		return shown
+	}
+	all := imaging.All(o.coercion(ctx, shown))
+	for _, e := range all[:len(all)-1] {
+		graphql.AddError(ctx, e)
+	}
+	last := all[len(all)-1]
+	if last.Code == imaging.Internal {
+		o.Log.ErrorContext(ctx, "internal error", "error", last, "path", shown.Path.String(), "request", auth.RequestID(ctx))
+	}
+	out := transport.Error(last)
+	out.Path, out.Locations = shown.Path, shown.Locations
+	if id := auth.RequestID(ctx); id != "" && last.Code == imaging.Internal {
+		out.Extensions["requestId"] = id
+	}
+	return out
+}
+
+// coercion turns the error of a scalar that could not be read into INVALID with the field's name. Its path goes on from
+// the field into the arguments.
+func (o Options) coercion(ctx context.Context, shown *gqlerror.Error) error {
+	var ours *imaging.Error
+	var problems imaging.Problems
+	field := graphql.GetFieldContext(ctx)
+	if errors.As(shown.Err, &ours) || errors.As(shown.Err, &problems) || field == nil || len(shown.Path) <= len(field.Path()) {
+		return shown.Err
+	}
+	var names []string
+	for _, element := range shown.Path[len(field.Path()):] {
+		names = append(names, fmt.Sprint(element))
+	}
+	shown.Path = field.Path()
+	e := imaging.Errorf(imaging.Invalid, "%s", shown.Err)
+	e.Field = strings.TrimPrefix(strings.Join(names, "."), "input.")
+	return e
+}

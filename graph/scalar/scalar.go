@@ -1,0 +1,62 @@
+// Package scalar says how the schema's scalars are read and written.
+package scalar
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/google/uuid"
+)
+
+// MarshalID writes a UUID.
+func MarshalID(id uuid.UUID) graphql.Marshaler { return graphql.MarshalUUID(id) }
+
+// UnmarshalID reads a UUID in any of its spellings. What is none becomes the nil UUID, which no object has: looking it up
+// answers as for any unknown id, and the rules refuse it by its field together with all else that is wrong.
+func UnmarshalID(v any) (uuid.UUID, error) {
+	text, err := graphql.UnmarshalString(v)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.Nil, nil //nolint:nilerr // the nil UUID says it
+	}
+	return id, nil
+}
+
+// MarshalInt writes a number.
+func MarshalInt(i int) graphql.Marshaler { return graphql.MarshalInt(i) }
+
+// UnmarshalInt reads a number of 32 bits.
+func UnmarshalInt(v any) (int, error) {
+	i, err := graphql.UnmarshalInt32(v)
+	return int(i), err
+}
+
+// timeFormat has a fixed width, so that texts sort as times do.
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// MarshalDateTime writes a time in UTC, to the microsecond.
+func MarshalDateTime(t time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		_, _ = io.WriteString(w, t.UTC().Format(`"`+timeFormat+`"`))
+	})
+}
+
+// UnmarshalDateTime reads a time as RFC 3339 writes it.
+func UnmarshalDateTime(v any) (time.Time, error) {
+	text, ok := v.(string)
+	if !ok {
+		return time.Time{}, errNoTime
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, errNoTime
+	}
+	return t.Truncate(time.Microsecond), nil
+}
+
+var errNoTime = errors.New("write a time as 2006-01-02T15:04:05Z")

@@ -1,0 +1,163 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"imagerequests/imaging"
+)
+
+const (
+	typeJSON    = "application/json"
+	typeGraphQL = "application/graphql-response+json"
+)
+
+// statuses is what HTTP says of a request that was not let in.
+var statuses = map[imaging.Code]int{
+	imaging.Unauthenticated: http.StatusUnauthorized,
+	imaging.Limited:         http.StatusTooManyRequests,
+	imaging.Unavailable:     http.StatusServiceUnavailable,
+}
+
+// accept picks the answer's media type: of those we have the one that the client likes best, the earlier one if it likes
+// both; application/json if it says nothing; "" if it takes neither.
+func accept(headers []string) string {
+	best, chosen := 0.0, ""
+	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		kind, options, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		quality := 1.0
+		if q, ok := options["q"]; ok {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil || math.IsNaN(quality) {
+				continue
+			}
+		}
+		if kind == "*/*" || kind == "application/*" {
+			kind = typeJSON
+		}
+		if (kind == typeJSON || kind == typeGraphQL) && quality > best {
+			best, chosen = quality, kind
+		}
+	}
+	if chosen == "" && strings.TrimSpace(strings.Join(headers, "")) == "" {
+		return typeJSON
+	}
+	return chosen
+}
+
+// answer writes one response.
+type answer struct {
+	w           http.ResponseWriter
+	contentType string
+}
+
+// refuse answers a request that is no GraphQL request.
+func (a answer) refuse(status int, message string) {
+	code := imaging.Invalid
+	if status == http.StatusRequestEntityTooLarge {
+		code = imaging.Limited
+	}
+	a.write(status, &graphql.Response{Errors: gqlerror.List{Error(imaging.Errorf(code, "%s", message))}}, false)
+}
+
+// fail answers a request that was not let in.
+func (a answer) fail(err error) {
+	e := imaging.All(err)[0]
+	status := statuses[e.Code]
+	switch {
+	case status == 0:
+		status = http.StatusInternalServerError
+	case status == http.StatusUnauthorized:
+		a.w.Header().Set("WWW-Authenticate", "Token")
+	}
+	if e.RetryAfter > 0 {
+		a.w.Header().Set("Retry-After", strconv.Itoa(seconds(e)))
+	}
+	a.write(status, &graphql.Response{Errors: gqlerror.List{Error(e)}}, false)
+}
+
+// Error is how a refusal of ours looks in GraphQL: nothing of its cause.
+func Error(e *imaging.Error) *gqlerror.Error {
+	extensions := map[string]any{"code": e.Code}
+	if e.Field != "" {
+		extensions["field"] = e.Field
+	}
+	if e.Status != "" {
+		extensions["status"] = e.Status
+	}
+	if e.RetryAfter > 0 {
+		extensions["retryAfter"] = seconds(e)
+	}
+	return &gqlerror.Error{Message: e.Message, Extensions: extensions}
+}
+
+func seconds(e *imaging.Error) int { return max(1, int(math.Ceil(e.RetryAfter.Seconds()))) }
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keep is how large a buffer may have grown to be used again.
+const keep = 1 << 20
+
+// write sends the response. The data, JSON already, is copied as it is; request errors have no data at all.
+func (a answer) write(status int, response *graphql.Response, withData bool) {
+	b, _ := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= keep {
+			b.Reset()
+			buffers.Put(b)
+		}
+	}()
+	b.WriteByte('{')
+	if len(response.Errors) > 0 {
+		member(b, "errors", response.Errors)
+	}
+	if withData {
+		data := response.Data
+		if len(data) == 0 {
+			data = json.RawMessage("null")
+		}
+		member(b, "data", data)
+	}
+	if len(response.Extensions) > 0 {
+		member(b, "extensions", response.Extensions)
+	}
+	b.WriteByte('}')
+	h := a.w.Header()
+	contentType := a.contentType
+	if contentType == "" {
+		contentType = typeJSON
+	}
+	h.Set("Content-Type", contentType+"; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "Accept")
+	a.w.WriteHeader(status)
+	_, _ = a.w.Write(b.Bytes()) // a client that left cannot be told
+}
+
+func member(b *bytes.Buffer, name string, value any) {
+	text, ok := value.(json.RawMessage)
+	if !ok {
+		var err error
+		if text, err = json.Marshal(value); err != nil {
+			text = json.RawMessage("null")
+		}
+	}
+	if b.Len() > 1 {
+		b.WriteByte(',')
+	}
+	b.WriteString(`"` + name + `":`)
+	b.Write(text)
+}

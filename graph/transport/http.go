@@ -1,0 +1,197 @@
+// Package transport speaks GraphQL over HTTP as its specification says: GET for queries, POST for queries and
+// mutations, application/graphql-response+json and application/json.
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"imagerequests/imaging"
+)
+
+// Limits of a request.
+const (
+	MaxBody      = 256 << 10
+	bodyDeadline = 10 * time.Second
+)
+
+// HTTP serves one operation a request.
+type HTTP struct {
+	// Admit lets the request in, with the context to serve it in, or refuses it with an error of imaging.
+	Admit func(r *http.Request) (context.Context, error)
+}
+
+var _ graphql.Transport = HTTP{}
+
+// Supports takes every request that is not an upgrade.
+func (HTTP) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+
+// Do serves one request.
+func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	a := answer{w: w, contentType: accept(r.Header.Values("Accept"))}
+	if a.contentType == "" {
+		w.Header().Set("Accept", typeGraphQL+", "+typeJSON)
+		a.refuse(http.StatusNotAcceptable, "Answers are application/graphql-response+json or application/json.")
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		a.refuse(http.StatusMethodNotAllowed, "Use GET for queries and POST for queries and mutations.")
+		return
+	}
+	ctx, err := t.Admit(r)
+	if err != nil {
+		a.fail(err)
+		return
+	}
+	start := graphql.Now()
+	params, refusal := read(w, r)
+	if refusal != nil {
+		if refusal.status == http.StatusUnsupportedMediaType {
+			w.Header().Set("Accept-Post", typeJSON)
+		}
+		a.refuse(refusal.status, refusal.message)
+		return
+	}
+	params.Headers = r.Header
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	t.serve(ctx, a, r.Method, params, exec)
+}
+
+func (t HTTP) serve(ctx context.Context, a answer, method string, params *graphql.RawParams, exec graphql.GraphExecutor) {
+	op, errs := exec.CreateOperationContext(ctx, params)
+	switch {
+	case errs != nil:
+		status := http.StatusOK // a request error is no failure of HTTP for those who only know application/json
+		if a.contentType == typeGraphQL {
+			status = http.StatusBadRequest
+		}
+		a.write(status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), false)
+	case op.Operation.Operation == ast.Mutation && method == http.MethodGet:
+		a.w.Header().Set("Allow", "POST")
+		a.refuse(http.StatusMethodNotAllowed, "GET serves queries only.")
+	case op.Operation.Operation == ast.Subscription:
+		a.refuse(http.StatusBadRequest, "Subscriptions are not served here.")
+	default:
+		next, ctx := exec.DispatchOperation(ctx, op)
+		if response := next(ctx); response != nil {
+			a.write(http.StatusOK, response, true)
+		} else { // the deadline passed, or the client left and reads nothing of this
+			a.fail(imaging.Errorf(imaging.Unavailable, "The operation took too long."))
+		}
+	}
+}
+
+// refusal is a request that is no GraphQL request.
+type refusal struct {
+	status  int
+	message string
+}
+
+func badRequest(message string) *refusal { return &refusal{http.StatusBadRequest, message} }
+
+func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+	if r.Method == http.MethodGet {
+		return fromQuery(r)
+	}
+	kind, options, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := options["charset"]
+	if err != nil || kind != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, &refusal{http.StatusUnsupportedMediaType, "Send application/json in UTF-8."}
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline)) // not every writer has one
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &refusal{http.StatusRequestEntityTooLarge, "The body is larger than 256 KiB."}
+	case err != nil:
+		return nil, badRequest("The body could not be read to its end.")
+	}
+	return fromBody(body)
+}
+
+func fromQuery(r *http.Request) (*graphql.RawParams, *refusal) {
+	q := r.URL.Query()
+	members := map[string]json.RawMessage{}
+	for _, name := range []string{"variables", "extensions"} {
+		if text := q.Get(name); text != "" {
+			members[name] = json.RawMessage(text)
+		}
+	}
+	return params(q.Get("query"), q.Get("operationName"), members)
+}
+
+func fromBody(body []byte) (*graphql.RawParams, *refusal) {
+	if !imaging.Storable(string(body)) {
+		return nil, badRequest("The body is not UTF-8.")
+	}
+	imaging.MarkSurrogates(body)
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+		return nil, badRequest("The body is not a JSON object." + where(err))
+	}
+	var query, name string
+	for member, to := range map[string]*string{"query": &query, "operationName": &name} {
+		if raw := members[member]; len(raw) > 0 && json.Unmarshal(raw, to) != nil {
+			return nil, badRequest(member + " must be a text.")
+		}
+	}
+	return params(query, name, members)
+}
+
+func params(query, name string, members map[string]json.RawMessage) (*graphql.RawParams, *refusal) {
+	p := &graphql.RawParams{Query: query, OperationName: name}
+	for member, to := range map[string]*map[string]any{"variables": &p.Variables, "extensions": &p.Extensions} {
+		if err := object(members[member], to); err != nil {
+			return nil, badRequest(member + " must be a JSON object.")
+		}
+	}
+	document := []byte(query)
+	imaging.MarkSurrogates(document)
+	switch {
+	case strings.TrimSpace(query) == "":
+		return nil, badRequest("query is missing.")
+	case !imaging.Storable(query) || !imaging.Storable(name):
+		return nil, badRequest("The request holds a null character or is not UTF-8.")
+	case string(document) != query && strings.Contains(query, `"""`):
+		return nil, badRequest("The document holds a lone surrogate.") // within a block text it would not be an escape
+	}
+	p.Query = string(document)
+	return p, nil
+}
+
+func object(raw json.RawMessage, to *map[string]any) error {
+	if len(raw) == 0 {
+		return nil
+	}
+	imaging.MarkSurrogates(raw)
+	d := json.NewDecoder(strings.NewReader(string(raw)))
+	d.UseNumber()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one value")
+	}
+	return nil
+}
+
+// where tells at which byte the JSON ends to make sense.
+func where(err error) string {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return " It goes wrong at byte " + strconv.FormatInt(syntax.Offset, 10) + "."
+	}
+	return ""
+}

@@ -1,0 +1,191 @@
+package imaging
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Request makes a new image request with its first version, as the actor asked at that time. The input has no problems
+// left, and ids are the server's. An auto-approving provider's version starts APPROVED.
+func Request(in *RequestImageInput, ids [2]uuid.UUID, a Actor, provider *Provider, now time.Time) (*ImageRequest, []*Event, error) {
+	r := &ImageRequest{
+		ID: ids[0], Name: strings.TrimSpace(in.Name), Description: in.Description, Tags: distinct(in.Tags), CreatedBy: a.Username,
+		Visibility: in.Visibility, SharedWith: distinct(in.SharedWith), StartDate: now,
+	}
+	events, err := r.add(in.version(ids[1], "1", provider, now), Requested, nil, a, now)
+	return r, events, err
+}
+
+// Another adds a version to a request that is there. FORBIDDEN unless the actor may edit it, INVALID if the label is taken.
+func Another(r *ImageRequest, in *RequestVersionInput, id uuid.UUID, a Actor, provider *Provider, now time.Time) ([]*Event, error) {
+	if !a.MayEdit(r) {
+		return nil, ErrForbidden()
+	}
+	label, err := r.label(in.Version)
+	if err != nil {
+		return nil, err
+	}
+	before := *r
+	return r.add(in.version(id, label, provider, now), VersionRequested, &before, a, now)
+}
+
+// Edit changes the request as the actor asked; no event if nothing changed. FORBIDDEN unless the actor may edit it, CONFLICT
+// if it has changed since the revision named, INVALID by field.
+func Edit(r *ImageRequest, in *EditImageRequestInput, a Actor, now time.Time) ([]*Event, error) {
+	if !a.MayEdit(r) {
+		return nil, ErrForbidden()
+	}
+	if in.Revision != nil && *in.Revision != r.Revision {
+		return nil, staleRevision(*in.Revision, r)
+	}
+	visibility, users := in.sharing(r)
+	if err := in.problems(a, r, visibility, users).Err(); err != nil {
+		return nil, err
+	}
+	before := *r
+	if in.Name != nil {
+		r.Name = strings.TrimSpace(*in.Name)
+	}
+	set(&r.Description, in.Description)
+	if in.Icon.Named {
+		r.Icon = in.Icon.To
+	}
+	if in.Tags != nil {
+		r.Tags = distinct(in.Tags)
+	}
+	r.Visibility, r.SharedWith = visibility, distinct(users)
+	if in.EndDate.Named {
+		r.EndDate = moment(in.EndDate.To)
+	}
+	event, err := r.record(Edited, &before, a, now)
+	if err != nil || len(event.Changes) == 0 {
+		return nil, err
+	}
+	r.sign(event)
+	return []*Event{event}, nil
+}
+
+// sharing is the visibility after the edit, and the users it names.
+func (in *EditImageRequestInput) sharing(r *ImageRequest) (Visibility, []string) {
+	visibility, users := r.Visibility, r.SharedWith
+	set(&visibility, in.Visibility)
+	if in.SharedWith != nil {
+		return visibility, in.SharedWith
+	}
+	if visibility != Users {
+		users = nil
+	}
+	return visibility, users
+}
+
+func staleRevision(named int, r *ImageRequest) *Error {
+	e := Errorf(Conflict, "The request has changed: you named revision %d, it is at %d. Read it again.", named, r.Revision)
+	e.Field, e.Status = "revision", r.Status
+	return e
+}
+
+// version makes a version of the work, not yet part of a request.
+func (w *Work) version(id uuid.UUID, label string, provider *Provider, now time.Time) *Version {
+	return &Version{
+		ID: id, Alias: id.String(), Version: label, ChangeLog: w.ChangeLog, Instance: w.Instance, IPAddress: w.IPAddress,
+		ProviderID: provider.ID, Provider: provider, Software: w.Software, Sys: &w.Sys, Exclude: &w.Exclude,
+		StartDate: now, Status: Pending,
+	}
+}
+
+// label is the one asked for, or the next free number. INVALID if it is taken.
+func (r *ImageRequest) label(asked *string) (string, error) {
+	taken := map[string]bool{}
+	for _, v := range r.Versions {
+		taken[v.Version] = true
+	}
+	if asked == nil {
+		n := len(r.Versions) + 1
+		for taken[strconv.Itoa(n)] {
+			n++
+		}
+		return strconv.Itoa(n), nil
+	}
+	label := strings.TrimSpace(*asked)
+	if taken[label] {
+		return "", Problems{{Code: Invalid, Field: "version", Message: "This image request already has a version " + strconv.Quote(label) + "."}}
+	}
+	return label, nil
+}
+
+// add appends a version and, where its provider approves by itself, approves it.
+func (r *ImageRequest) add(v *Version, action Action, before *ImageRequest, a Actor, now time.Time) ([]*Event, error) {
+	v.ImageRequestID, v.ImageRequest, v.Ordinal = r.ID, r, len(r.Versions)+1
+	r.Versions = append(r.Versions, v)
+	asked, err := r.record(action, before, a, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := asked.concern(nil, v); err != nil {
+		return nil, err
+	}
+	r.sign(asked)
+	if !v.Provider.AutoApprove {
+		return []*Event{asked}, nil
+	}
+	old := *v
+	v.Status, v.DecidedAt = Approved, &now
+	approved := &Event{ImageRequestID: &r.ID, At: now, Action: AutoApproved, Changes: Changes{}}
+	if err := approved.concern(&old, v); err != nil {
+		return nil, err
+	}
+	r.sign(approved)
+	return []*Event{asked, approved}, nil
+}
+
+// record notes what the actor changed in the request itself.
+func (r *ImageRequest) record(action Action, before *ImageRequest, a Actor, now time.Time) (*Event, error) {
+	changes, err := Diff(before, r)
+	return &Event{ImageRequestID: &r.ID, At: now, Actor: a.Username, Action: action, Changes: changes}, err
+}
+
+// concern notes that the event changed a version; old is nil for a new one.
+func (e *Event) concern(old, v *Version) error {
+	changes, err := Diff(old, v)
+	if err != nil {
+		return err
+	}
+	e.Changes.merge(changes)
+	to := v.Status
+	e.VersionID, e.To = &v.ID, &to
+	if old != nil {
+		from := old.Status
+		e.From = &from
+	}
+	return nil
+}
+
+// sign numbers the event and settles the request.
+func (r *ImageRequest) sign(e *Event) {
+	r.Revision++
+	seq := r.Revision
+	e.Seq = &seq
+	r.Settle()
+}
+
+// moment is t as it can be stored: in UTC, to the microsecond.
+func moment(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC().Truncate(time.Microsecond)
+	return &u
+}
+
+// Found is the event with which a request that came from elsewhere, with one version, begins its history here.
+func Found(r *ImageRequest) (*Event, error) {
+	event, err := r.record(Requested, nil, Actor{Username: r.CreatedBy}, r.StartDate)
+	if err != nil {
+		return nil, err
+	}
+	r.sign(event)
+	return event, event.concern(nil, r.Newest())
+}

@@ -1,0 +1,141 @@
+package imaging
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Direction is a list's direction.
+type Direction string
+
+// The directions.
+const (
+	Asc  Direction = "ASC"
+	Desc Direction = "DESC"
+)
+
+// OrderField is what lists can be ordered by.
+type OrderField string
+
+// The order fields; versions have no name.
+const (
+	ByStartDate OrderField = "START_DATE"
+	ByName      OrderField = "NAME"
+	ByStatus    OrderField = "STATUS"
+)
+
+// Order is the order of a list. What is equal in it follows by id, in the same direction.
+type Order struct {
+	Field     OrderField
+	Direction Direction
+}
+
+// NewestFirst is the order of a list if none is asked for.
+var NewestFirst = Order{Field: ByStartDate, Direction: Desc}
+
+// ImageRequestFilter says which image requests are wanted; nil fields want all.
+type ImageRequestFilter struct {
+	IDs           []uuid.UUID
+	Status        []Status
+	CreatedBy     *string
+	Provider      *int
+	Tags          []string
+	Visibility    *Visibility
+	Instance      *uuid.UUID
+	StartedFrom   *time.Time
+	StartedBefore *time.Time
+	EndsFrom      *time.Time
+	EndsBefore    *time.Time
+	Ended         *bool
+	Search        *string
+}
+
+// Problems lists what is wrong with the filter: INVALID, by field.
+func (f *ImageRequestFilter) Problems() Problems {
+	var p Problems
+	p.some("ids", len(f.IDs))
+	p.some("tags", len(f.Tags))
+	for i, tag := range f.Tags {
+		p.text(fmt.Sprintf("tags.%d", i), tag, MaxTag)
+	}
+	p.optional("createdBy", f.CreatedBy, MaxUsername)
+	p.optional("search", f.Search, MaxSearch)
+	p.moment("startedFrom", f.StartedFrom)
+	p.moment("startedBefore", f.StartedBefore)
+	p.moment("endsFrom", f.EndsFrom)
+	p.moment("endsBefore", f.EndsBefore)
+	return p
+}
+
+// VersionFilter says which versions are wanted; nil fields want all.
+type VersionFilter struct {
+	Status        []Status
+	Provider      *int
+	Instance      *uuid.UUID
+	ImageRequest  *uuid.UUID
+	CreatedBy     *string
+	StartedFrom   *time.Time
+	StartedBefore *time.Time
+}
+
+// Problems lists what is wrong with the filter: INVALID, by field.
+func (f *VersionFilter) Problems() Problems {
+	var p Problems
+	p.optional("createdBy", f.CreatedBy, MaxUsername)
+	p.moment("startedFrom", f.StartedFrom)
+	p.moment("startedBefore", f.StartedBefore)
+	return p
+}
+
+// Slice says which part of a list is wanted: the first so many after a cursor, or the last so many before one.
+type Slice struct {
+	First  *int
+	After  *string
+	Last   *int
+	Before *string
+}
+
+// Sizes of a page.
+const (
+	DefaultPage = 20
+	MaxPage     = 100
+)
+
+// Size is how many are wanted, and whether from the end of the list. INVALID names first or last.
+func (s Slice) Size() (n int, fromEnd bool, err error) {
+	var p Problems
+	n, field, asked := DefaultPage, "first", s.First
+	if s.Last != nil {
+		field, asked = "last", s.Last
+	}
+	if s.First != nil && s.Last != nil {
+		p.add("last", "Give either first or last.")
+	} else if asked != nil {
+		if n = *asked; n < 1 || n > MaxPage {
+			p.add(field, "Ensure this value is between 1 and %d.", MaxPage)
+		}
+	}
+	return n, s.Last != nil, p.Err()
+}
+
+// PageInfo says where a page begins and ends, and whether there is more beyond it.
+type PageInfo struct {
+	HasNextPage     bool
+	HasPreviousPage bool
+	StartCursor     *string
+	EndCursor       *string
+}
+
+func (p *Problems) some(field string, n int) {
+	if n > MaxIDs {
+		p.add(field, "Ensure this field has no more than %d elements.", MaxIDs)
+	}
+}
+
+func (p *Problems) optional(field string, s *string, most int) {
+	if s != nil {
+		p.text(field, *s, most)
+	}
+}

@@ -1,0 +1,109 @@
+package imaging
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Status says where a version stands.
+type Status string
+
+// The statuses of a version.
+const (
+	Pending   Status = "PENDING"    // waits for a reviewer
+	NeedsInfo Status = "NEEDS_INFO" // waits for the owner's answer
+	Denied    Status = "DENIED"     // refused, with a reason
+	Cancelled Status = "CANCELLED"  // withdrawn by the owner
+	Approved  Status = "APPROVED"   // waits for a worker
+	Imaging   Status = "IMAGING"    // a worker is making the image
+	Completed Status = "COMPLETED"  // the image is there
+	Failed    Status = "FAILED"     // imaging ended without an image
+)
+
+// Statuses lists them all.
+var Statuses = []Status{Pending, NeedsInfo, Denied, Cancelled, Approved, Imaging, Completed, Failed}
+
+// Valid tells whether s is a status.
+func (s Status) Valid() bool { return slices.Contains(Statuses, s) }
+
+// Open tells whether a version of this status occupies its instance: there is at most one such version per instance.
+func (s Status) Open() bool {
+	return s == Pending || s == NeedsInfo || s == Approved || s == Imaging
+}
+
+// InWork tells whether a version of this status is a worker's business.
+func (s Status) InWork() bool { return s == Approved || s == Imaging }
+
+// Version is one imaging of one instance on one provider. It has the life cycle.
+type Version struct {
+	ID             uuid.UUID  `bun:",pk" json:"id"`
+	ImageRequestID uuid.UUID  `json:"-"`
+	Ordinal        int        `json:"ordinal"` // its place within the request, from 1
+	Alias          string     `json:"alias"`   // the provider's name for the image; the version's id until there is one
+	Version        string     `json:"version"` // the label, unique within the request
+	ChangeLog      string     `json:"changeLog"`
+	Instance       uuid.UUID  `json:"instance"`
+	IPAddress      *string    `bun:"ip_address" json:"ipAddress"` // named by the client, never relied upon
+	ProviderID     int        `json:"provider"`
+	Software       string     `json:"software"`
+	Sys            *string    `json:"sys"`     // nil only after Redact
+	Exclude        *string    `json:"exclude"` // nil only after Redact
+	StartDate      time.Time  `json:"startDate"`
+	EndDate        *time.Time `json:"endDate"`
+	Status         Status     `json:"status"`
+
+	// The decision on it: who, when and why. DecidedBy is nil where the provider approved by itself.
+	DecidedBy *string    `json:"decidedBy"`
+	DecidedAt *time.Time `json:"decidedAt"`
+	Decision  *string    `json:"decision"`
+
+	Provider     *Provider     `bun:"rel:belongs-to,join:provider_id=id" json:"-"`
+	ImageRequest *ImageRequest `bun:"rel:belongs-to,join:image_request_id=id" json:"-"`
+}
+
+// IsNode marks what node(id:) can answer.
+func (*Version) IsNode() {}
+
+// ExcludePaths are the lines of Exclude that are understood: absolute paths and globs. Prose, the root itself and
+// whatever climbs out of its folder by ".." are not. Nil where Exclude may not be read.
+func (v *Version) ExcludePaths() []string {
+	if v.Exclude == nil {
+		return nil
+	}
+	return ExcludePaths(*v.Exclude)
+}
+
+// ExcludePaths picks the absolute paths and globs out of a note, one a line. A glob without a slash in front
+// ("*.pem") holds in every folder, so a line of several words is prose unless it begins with a slash.
+func ExcludePaths(note string) []string {
+	paths := []string{}
+	for line := range strings.Lines(note) {
+		line = strings.TrimSpace(line)
+		absolute := strings.HasPrefix(line, "/")
+		glob := strings.ContainsAny(line, "*?[") && !strings.ContainsAny(line, " \t")
+		if !absolute && !glob || slices.Contains(strings.Split(line, "/"), "..") {
+			continue
+		}
+		if clean := path.Clean(line); strings.Trim(clean, "/*") != "" {
+			paths = append(paths, clean)
+		}
+	}
+	return paths
+}
+
+func (v *Version) redact() {
+	v.IPAddress, v.Sys, v.Exclude = nil, nil, nil
+	v.DecidedBy, v.DecidedAt, v.Decision = nil, nil, nil
+}
+
+// Provider is a cloud, or a part of one, that images are made for.
+type Provider struct {
+	ID          int    `bun:",pk" json:"-"`
+	Name        string `json:"name"`
+	Active      bool   `json:"active"`      // takes new requests
+	AutoApprove bool   `json:"autoApprove"` // its versions need no reviewer
+}

@@ -1,0 +1,50 @@
+package imaging
+
+import "slices"
+
+// Visibility says who may see an image request besides its owner and staff.
+type Visibility string
+
+// The visibilities.
+const (
+	Public  Visibility = "PUBLIC"  // everyone, signed in or not
+	Private Visibility = "PRIVATE" // the owner alone
+	Users   Visibility = "USERS"   // the owner and the users it is shared with
+)
+
+// Visibilities lists them all.
+var Visibilities = []Visibility{Public, Private, Users}
+
+// Valid tells whether v is a visibility.
+func (v Visibility) Valid() bool { return slices.Contains(Visibilities, v) }
+
+// Visible tells whether the actor may see the request. It is the rule of db's visibility.go, said in Go; a property
+// test holds the two together.
+func Visible(a Actor, r *ImageRequest) bool {
+	if r.Visibility == Public || SeesDetails(a, r) {
+		return true
+	}
+	return r.Visibility == Users && a.SignedIn() && slices.Contains(r.SharedWith, a.Username)
+}
+
+// SeesDetails tells whether the actor may read what only the owner and staff may: the notes to the reviewer, addresses,
+// and with whom the request is shared. A worker counts as staff while one of its versions is theirs to image.
+func SeesDetails(a Actor, r *ImageRequest) bool {
+	if a.SignedIn() && a.Username == r.CreatedBy || a.Staff() {
+		return true
+	}
+	return a.Has(Worker) && slices.ContainsFunc(r.Versions, func(v *Version) bool {
+		return v.Status.InWork() && a.WorksOn(v.ProviderID)
+	})
+}
+
+// Redact takes out of r what the actor may not read. Everything that leaves the store has gone through it.
+func Redact(a Actor, r *ImageRequest) {
+	if SeesDetails(a, r) {
+		return
+	}
+	r.SharedWith = nil
+	for _, v := range r.Versions {
+		v.redact()
+	}
+}
