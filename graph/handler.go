@@ -50,7 +50,9 @@ func New(o Options) http.Handler {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
 	server.Use(extension.Introspection{})
-	return http.NewCrossOriginProtection().Handler(server)
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))
+	return protection.Handler(server)
 }
 
 // admit finds out who is asking and whether they have budget left.

@@ -24,6 +24,7 @@ const (
 // statuses is what HTTP says of a request that was not let in.
 var statuses = map[imaging.Code]int{
 	imaging.Unauthenticated: http.StatusUnauthorized,
+	imaging.Forbidden:       http.StatusForbidden,
 	imaging.Limited:         http.StatusTooManyRequests,
 	imaging.Unavailable:     http.StatusServiceUnavailable,
 }
@@ -69,6 +70,11 @@ func (a answer) refuse(status int, message string) {
 		code = imaging.Limited
 	}
 	a.write(status, &graphql.Response{Errors: gqlerror.List{Error(imaging.Errorf(code, "%s", message))}}, false)
+}
+
+// RefuseForeign answers a page of another site that tries to change something.
+func RefuseForeign(w http.ResponseWriter, r *http.Request) {
+	answer{w, accept(r.Header.Values("Accept"))}.fail(imaging.Errorf(imaging.Forbidden, "Pages of other sites may not do this."))
 }
 
 // fail answers a request that was not let in.

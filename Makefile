@@ -1,0 +1,51 @@
+# make help lists what there is to do. make run and make test are all that a newcomer needs.
+
+SHELL := /bin/sh
+GO    ?= go
+FUZZ  ?= 20s
+
+.PHONY: help run build test check generate generated lint go-test fuzz smoke conformance schema clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: postgres ## start a demonstration on http://127.0.0.1:8080, with a database of its own in ./data
+	$(GO) run . serve --demo
+
+build: ## build bin/imagerequests
+	$(GO) build -trimpath -o bin/imagerequests .
+
+test: postgres check go-test fuzz conformance ## everything that CI checks
+
+check: generated lint ## what needs no database: generated code, formatting, static analysis
+
+generate: ## make the generated code anew from schema.graphqls
+	$(GO) generate ./...
+
+generated: ## fail if the generated code is not what the schema says
+	scripts/generated.sh
+
+lint: ## formatting, vet, staticcheck
+	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go' 2>/dev/null || find . -name '*.go' -not -path './node_modules/*')); \
+	if [ -n "$$files" ]; then echo "not gofmt'd:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
+
+go-test: postgres ## all Go tests, with the race detector, shuffled
+	$(GO) test -race -shuffle=on ./...
+
+fuzz: ## each fuzz target for $(FUZZ)
+	scripts/fuzz.sh $(FUZZ)
+
+conformance: postgres ## outside judges against the running server
+	conformance/run.sh
+
+schema: postgres ## write db/schema.sql anew from the migrations
+	$(GO) test ./db -run TestSchema -update
+
+clean: ## remove what was built; never the data
+	rm -rf bin conformance/node_modules
+
+.PHONY: postgres
+postgres:
+	@scripts/postgres.sh

@@ -1,0 +1,44 @@
+package embedded
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"imagerequests/db/safedriver"
+)
+
+// socketLine is the line of postmaster.pid that names the folder of the socket.
+const socketLine = 4
+
+// Running tells how to reach a database of the cluster that another process runs
+// in the data folder, as a command beside the server needs it. It looks into files
+// alone: whoever can read the folder's password may use the cluster. An error
+// says that no server is ready there.
+func Running(dir, database string) (safedriver.Config, error) {
+	c := &Cluster{}
+	home, err := filepath.Abs(filepath.Join(dir, "pg"))
+	if err != nil {
+		return safedriver.Config{}, err
+	}
+	c.home = home
+	name, _, err := c.existing()
+	if err != nil || name == "" {
+		return safedriver.Config{}, fmt.Errorf("embedded postgres: no cluster in %s: %w", home, err)
+	}
+	c.data = filepath.Join(home, name)
+	text, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
+	if err != nil {
+		return safedriver.Config{}, fmt.Errorf("embedded postgres: no server runs in %s: %w", home, err)
+	}
+	lines := strings.Split(string(text), "\n")
+	if c.pidFile().status != "ready" {
+		return safedriver.Config{}, fmt.Errorf("embedded postgres: the server in %s is not ready yet; try again", home)
+	}
+	c.sockets = strings.TrimSpace(lines[socketLine])
+	if err := c.loadPassword(true); err != nil {
+		return safedriver.Config{}, err
+	}
+	return c.Config(database), nil
+}

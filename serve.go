@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"imagerequests/auth"
+	"imagerequests/db"
+	"imagerequests/graph"
+	"imagerequests/imaging"
+	"imagerequests/rest"
+	"imagerequests/web"
+)
+
+// serve is the command that answers requests.
+type serve struct {
+	database
+	Listen       string         `help:"Address and port to listen on." default:"127.0.0.1:8080" setting:"IMAGEREQUESTS_LISTEN" placeholder:"HOST:PORT"`
+	Demo         bool           `help:"Load demonstration data and accept the demonstration tokens. Only on a loopback address."`
+	Prefix       string         `help:"Path in front of /image_requests, such as /api/v1." setting:"IMAGEREQUESTS_PREFIX" placeholder:"PATH"`
+	BaseURL      string         `help:"How clients reach this service, for links in REST answers, such as https://images.example.org." setting:"IMAGEREQUESTS_BASE_URL" placeholder:"URL"`
+	Host         []string       `help:"Host name that links may be made from when there is no base URL; loopback names always may. May be given again." setting:"IMAGEREQUESTS_HOSTS" placeholder:"NAME"`
+	TrustedProxy []netip.Prefix `help:"Network of proxies whose forwarded headers are believed, such as 10.0.0.0/8. May be given again." setting:"IMAGEREQUESTS_TRUSTED_PROXIES" placeholder:"CIDR"`
+	Origin       []string       `help:"Origin of web pages that may call the REST interface, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
+	Rate         float64        `help:"Requests a second for each user or address; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
+	Burst        int            `help:"Requests that each user or address may send at once." default:"500" setting:"IMAGEREQUESTS_BURST"`
+}
+
+// Time limits of the HTTP server, and how long an orderly stop waits for what is under way.
+const (
+	headerTimeout = 5 * time.Second
+	writeTimeout  = 60 * time.Second
+	idleTimeout   = 2 * time.Minute
+	drainPatience = 15 * time.Second
+	keysInterval  = time.Hour
+)
+
+// demoTokens are accepted by a demonstration, and never stored.
+var demoTokens = map[string]imaging.Actor{
+	"demo-username": {Username: "username", Roles: []imaging.Role{imaging.Requester}},
+	"demo-reviewer": {Username: "reviewer", Roles: []imaging.Role{imaging.Reviewer}},
+	"demo-worker":   {Username: "worker", Roles: []imaging.Role{imaging.Worker}},
+	"demo-admin":    {Username: "admin", Roles: []imaging.Role{imaging.Admin}},
+}
+
+// Run serves until the context ends, then lets what is under way come to its end.
+func (s serve) Run(ctx context.Context, c console) (err error) {
+	log := c.log(s.Verbose)
+	if err := s.check(); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+	store, closer, err := s.open(ctx, c, log, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closer()) }()
+	if s.Demo {
+		if err := store.LoadDemo(ctx); err != nil {
+			return fmt.Errorf("load the demonstration data: %w", err)
+		}
+	}
+	var stopping atomic.Bool
+	handler, err := s.handler(store, log, &stopping)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	housekeeping := make(chan struct{})
+	go func() { defer close(housekeeping); forgetKeys(ctx, store, log) }()
+	s.greet(c, listener.Addr().String())
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		log.Info("stopping")
+		stopping.Store(true)
+		drain, cancel := context.WithTimeout(context.Background(), drainPatience)
+		defer cancel()
+		err = server.Shutdown(drain)
+	}
+	if ctx.Err() != nil {
+		<-housekeeping
+	}
+	return err
+}
+
+// check refuses settings that would be unsafe.
+func (s serve) check() error {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q is not HOST:PORT: %w", s.Listen, err)
+	}
+	if s.Demo && !loopback(host) {
+		return fmt.Errorf("--demo accepts tokens that everybody knows, so it listens on a loopback address only, not on %q", host)
+	}
+	if s.Rate < 0 || s.Rate > 0 && s.Burst < 1 {
+		return errors.New("--rate is 0 or more, and --burst 1 or more")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.IsLoopback()
+}
+
+// handler is every path of the service.
+func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool) (http.Handler, error) {
+	var known map[string]imaging.Actor
+	playground := web.Options{}
+	if s.Demo {
+		known = demoTokens
+		playground.Token = "demo-username"
+		for _, name := range []string{"username", "reviewer", "worker", "admin"} {
+			playground.Users = append(playground.Users, web.User{Name: name, Token: "demo-" + name})
+		}
+	}
+	authenticator := auth.New(store, known)
+	throttle := auth.NewThrottle(s.Rate, s.Burst, s.TrustedProxy)
+	options := rest.Options{
+		Store: store, Auth: authenticator, Throttle: throttle, Prefix: s.Prefix, BaseURL: s.BaseURL, Hosts: s.Host,
+		TrustedProxies: s.TrustedProxy, Origins: s.Origin, Log: log,
+	}
+	shim, err := rest.New(options)
+	if err != nil {
+		return nil, err
+	}
+	document, err := rest.OpenAPI(options)
+	if err != nil {
+		return nil, err
+	}
+	play, err := web.Playground(playground)
+	if err != nil {
+		return nil, err
+	}
+	r := router{
+		graphql: graph.New(graph.Options{Store: store, Auth: authenticator, Throttle: throttle, Log: log}),
+		rest:    shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
+	}
+	return auth.Identify(r), nil
+}
+
+// router sends each path to its handler. It never redirects: clients of the REST interface do not follow.
+type router struct {
+	graphql, rest, openapi, playground, ready http.Handler
+	restPath                                  string
+}
+
+func (r router) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	path := q.URL.Path
+	switch {
+	case path == "/graphql":
+		r.graphql.ServeHTTP(w, q)
+	case path == r.restPath || strings.HasPrefix(path, r.restPath+"/"):
+		r.rest.ServeHTTP(w, q)
+	case path == "/openapi.json":
+		r.openapi.ServeHTTP(w, q)
+	case path == "/playground" || strings.HasPrefix(path, "/playground/"):
+		r.playground.ServeHTTP(w, q)
+	case path == "/healthz":
+		text(w, http.StatusOK, "ok")
+	case path == "/readyz":
+		r.ready.ServeHTTP(w, q)
+	case path == "/":
+		text(w, http.StatusOK, "Image Requests\n\n/graphql         GraphQL\n/playground      try GraphQL here\n"+r.restPath+"  REST\n/openapi.json    the REST interface described")
+	default:
+		text(w, http.StatusNotFound, "There is nothing here. The service answers at /graphql, /playground, "+r.restPath+" and /openapi.json.")
+	}
+}
+
+// readiness tells whether requests will be answered: 503 while stopping or without the database.
+func readiness(store *db.Store, stopping *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() {
+			text(w, http.StatusServiceUnavailable, "stopping")
+			return
+		}
+		if err := store.Ready(r.Context()); err != nil {
+			text(w, http.StatusServiceUnavailable, "the database does not answer")
+			return
+		}
+		text(w, http.StatusOK, "ready")
+	})
+}
+
+func text(w http.ResponseWriter, status int, s string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, s)
+}
+
+// forgetKeys deletes idempotency keys that have grown old, now and then, until the context ends.
+func forgetKeys(ctx context.Context, store *db.Store, log *slog.Logger) {
+	tick := time.NewTicker(keysInterval)
+	defer tick.Stop()
+	for {
+		if n, err := store.ForgetKeys(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("old idempotency keys could not be deleted", "error", err)
+		} else if n > 0 {
+			log.Info("old idempotency keys are deleted", "keys", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// greet says where the service is to be found.
+func (s serve) greet(c console, address string) {
+	base := "http://" + address
+	_, _ = fmt.Fprintf(c.out, "Image Requests is ready.\n\n  GraphQL     %s/graphql\n  Playground  %s/playground\n  REST        %s%s/image_requests\n  OpenAPI     %s/openapi.json\n",
+		base, base, base, s.Prefix, base)
+	if s.Demo {
+		_, _ = fmt.Fprintf(c.out, "\nThis is a demonstration: anybody on this machine may sign in with the tokens\n  demo-username  demo-reviewer  demo-worker  demo-admin\n\nTry  curl %s%s/image_requests/%s\n", base, s.Prefix, db.DemoRequest)
+	}
+	_, _ = fmt.Fprintln(c.out, "\nCtrl-C stops it.")
+}
