@@ -1,0 +1,117 @@
+package rest
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"imagerequests/imaging"
+)
+
+// item answers GET on one image request. A malformed id is answered like an unknown one.
+func (x *exchange) item() ([]byte, error) {
+	id, ok := parseID(x.id)
+	if !ok {
+		return nil, imaging.ErrNotFound()
+	}
+	r, err := x.Store.ImageRequest(x.r.Context(), x.actor, id)
+	if err != nil {
+		return nil, err
+	}
+	return appendItem(nil, r), nil
+}
+
+// parseID reads a uuid, with its dashes or without, in upper or lower case.
+func parseID(s string) (uuid.UUID, bool) {
+	id, err := uuid.Parse(s)
+	return id, err == nil && (len(s) == 36 || len(s) == 32)
+}
+
+// appendItem writes an image request with the documented keys, in their order.
+func appendItem(b []byte, r *imaging.ImageRequest) []byte {
+	b = append(append(append(b, `{"id":"`...), r.ID.String()...), `","icon":`...)
+	if r.Icon == nil {
+		b = append(b, "null"...)
+	} else {
+		b = appendText(b, *r.Icon)
+	}
+	b = appendText(append(b, `,"created_by":`...), r.CreatedBy)
+	b = appendText(append(b, `,"name":`...), r.Name)
+	b = append(b, `,"tags":[`...)
+	for _, tag := range r.Tags {
+		b = appendText(comma(b), tag)
+	}
+	b = appendText(append(b, `],"description":`...), r.Description)
+	b = appendPeriod(b, r.StartDate, r.EndDate)
+	b = strconv.AppendBool(append(b, `,"private":`...), r.Visibility != imaging.Public)
+	b = append(b, `,"versions":[`...)
+	for _, v := range r.Versions {
+		b = appendText(append(comma(b), `{"alias":`...), v.Alias)
+		b = appendText(append(b, `,"version":`...), v.Version)
+		b = appendPeriod(b, v.StartDate, v.EndDate)
+		b = append(strconv.AppendInt(append(b, `,"provider":`...), int64(v.ProviderID), 10), '}')
+	}
+	return append(b, ']', '}')
+}
+
+func appendPeriod(b []byte, start time.Time, end *time.Time) []byte {
+	b = appendTime(append(b, `,"start_date":`...), start)
+	b = append(b, `,"end_date":`...)
+	if end == nil {
+		return append(b, "null"...)
+	}
+	return appendTime(b, *end)
+}
+
+// appendTime writes three digits of the second. The rest is cut, never rounded: nothing is dated into the future.
+func appendTime(b []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+}
+
+// comma separates from the element before, if there is one.
+func comma(b []byte) []byte {
+	switch b[len(b)-1] {
+	case '[', '{':
+		return b
+	}
+	return append(b, ',')
+}
+
+// appendText writes a JSON string. Only what must be is escaped; encoding/json would escape more, U+2028 in any case.
+func appendText(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(s[i:])
+			b = utf8.AppendRune(b, r) // U+FFFD for what is not UTF-8
+			i += size
+			continue
+		}
+		i++
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\b':
+			b = append(b, '\\', 'b')
+		case '\f':
+			b = append(b, '\\', 'f')
+		default:
+			if c < ' ' {
+				b = fmt.Appendf(b, `\u%04x`, c)
+			} else {
+				b = append(b, c)
+			}
+		}
+	}
+	return append(b, '"')
+}
