@@ -136,38 +136,6 @@ func TestStartGivesUpWithItsContext(t *testing.T) {
 	start(t, Options{Dir: dir, Throwaway: true})
 }
 
-func TestPasswordIsKeptSecret(t *testing.T) {
-	t.Parallel()
-	dir := folder(t)
-	var log records
-	seen, done := commandLines(t)
-	c := start(t, Options{Dir: dir, Log: log.logger()})
-	done()
-	if !strings.Contains(seen.String(), c.data+".new\x00") {
-		t.Fatal("initdb was not seen in the process list, so this test shows nothing")
-	}
-	st, err := os.Stat(filepath.Join(dir, "pg", passwordFile))
-	if err != nil || st.Mode() != 0o600 {
-		t.Errorf("password file: %v, %v", st.Mode(), err)
-	}
-	wrong := &Cluster{sockets: c.sockets, password: "wrong"}
-	if err := open(t, wrong).PingContext(limit(t)); err == nil {
-		t.Fatal("a wrong password is let in")
-	} else if strings.Contains(err.Error(), c.password) {
-		t.Errorf("%q holds the password", err)
-	}
-	stop(t, c)
-	places := map[string]string{
-		"process list": seen.String(), "own log": log.String(), "postgres.log": readFile(t, c.home, "postgres.log"),
-		"postmaster.opts": readFile(t, c.data, "postmaster.opts"),
-	}
-	for name, content := range places {
-		if content == "" || len(c.password) < 20 || strings.Contains(content, c.password) {
-			t.Errorf("%s is empty or holds the password", name)
-		}
-	}
-}
-
 func TestPasswordFileGoneIsSaidSo(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)

@@ -112,14 +112,27 @@ func TestLongPathGetsASpareSocketFolder(t *testing.T) {
 	if _, err := os.Stat(spare); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is left behind: %v", spare, err)
 	}
-	// a noted folder that is not there, or is somebody's with open doors, is not used
-	open := folder(t)
-	writeFiles(t, map[string]string{filepath.Join(c.home, spareFile): open})
+	// a noted folder is used again if it is still private to PostgreSQL's user
+	noted := folder(t)
+	if err := c.give(noted); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, map[string]string{filepath.Join(c.home, spareFile): noted})
 	again := start(t, Options{Dir: dir})
-	if again.sockets == open {
+	if again.sockets != noted {
+		t.Errorf("the socket is in %s, not in %s of last time", again.sockets, noted)
+	}
+	stop(t, again)
+	// and not if others may enter it
+	if err := errors.Join(os.Mkdir(noted, 0o700), c.give(noted), os.Chmod(noted, 0o711)); err != nil {
+		t.Fatal(err)
+	}
+	writeFiles(t, map[string]string{filepath.Join(c.home, spareFile): noted})
+	last := start(t, Options{Dir: dir})
+	if last.sockets == noted {
 		t.Error("the socket is in a folder that others may enter")
 	}
-	kept(t, again)
+	kept(t, last)
 }
 
 func TestLargeLogIsSetAside(t *testing.T) {

@@ -9,8 +9,11 @@ import (
 	"imagerequests/db/safedriver"
 )
 
-// socketLine is the line of postmaster.pid that names the folder of the socket.
-const socketLine = 4
+// Lines of postmaster.pid: the folder of the socket, and whether the server is ready.
+const (
+	socketLine = 4
+	statusLine = 7
+)
 
 // Running tells how to reach a database of the cluster that another process runs
 // in the data folder, as a command beside the server needs it. It looks into files
@@ -24,8 +27,11 @@ func Running(dir, database string) (safedriver.Config, error) {
 	}
 	c.home = home
 	name, _, err := c.existing()
-	if err != nil || name == "" {
-		return safedriver.Config{}, fmt.Errorf("embedded postgres: no cluster in %s: %w", home, err)
+	if err != nil {
+		return safedriver.Config{}, fmt.Errorf("embedded postgres: %w", err)
+	}
+	if name == "" {
+		return safedriver.Config{}, fmt.Errorf("embedded postgres: there is no cluster in %s", home)
 	}
 	c.data = filepath.Join(home, name)
 	text, err := os.ReadFile(filepath.Join(c.data, "postmaster.pid"))
@@ -33,7 +39,7 @@ func Running(dir, database string) (safedriver.Config, error) {
 		return safedriver.Config{}, fmt.Errorf("embedded postgres: no server runs in %s: %w", home, err)
 	}
 	lines := strings.Split(string(text), "\n")
-	if c.pidFile().status != "ready" {
+	if len(lines) <= statusLine || strings.TrimSpace(lines[statusLine]) != "ready" {
 		return safedriver.Config{}, fmt.Errorf("embedded postgres: the server in %s is not ready yet; try again", home)
 	}
 	c.sockets = strings.TrimSpace(lines[socketLine])

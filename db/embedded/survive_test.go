@@ -185,10 +185,10 @@ func TestServerLeftBehindThatWillNotDoIsReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			again := start(t, Options{Dir: dir})
-			<-gone
 			if again.Pid() == pid {
-				t.Error("it was taken over")
+				t.Fatal("it was taken over")
 			}
+			<-gone
 			if got := text(t, open(t, again), "SHOW max_connections"); got != "60" {
 				t.Errorf("max_connections is %s", got)
 			}
