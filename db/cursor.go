@@ -29,25 +29,25 @@ func encodeCursor(list string, o imaging.Order, value string, id uuid.UUID) stri
 // decodeCursor gives value and id back. INVALID by field if the cursor is damaged or from another order.
 func decodeCursor(field, cursor, list string, o imaging.Order) (value string, id uuid.UUID, err error) {
 	raw, err := cursorEncoding.DecodeString(cursor)
-	if err != nil || len(raw) < checksumLength+len(id) {
-		return "", id, cursorError(field, "This is not a cursor of ours.")
+	if err != nil || len(raw) < checksumLength+len(id) || strings.ContainsAny(cursor, "\r\n") { // base64 passes over line ends
+		return "", id, invalid(field, "This is not a cursor of ours.")
 	}
 	text := raw[checksumLength:]
 	if sum := sha256.Sum256(text); !bytes.Equal(sum[:checksumLength], raw[:checksumLength]) {
-		return "", id, cursorError(field, "This is not a cursor of ours.")
+		return "", id, invalid(field, "This is not a cursor of ours.")
 	}
 	head, tail := text[:len(text)-len(id)], text[len(text)-len(id):]
 	parts := strings.SplitN(string(head), "\n", 4)
 	if len(parts) != 4 || parts[0] != list || parts[1] != string(o.Field) || parts[2] != string(o.Direction) {
-		return "", id, cursorError(field, "This cursor comes from a list of another order.")
+		return "", id, invalid(field, "This cursor comes from a list of another order.")
 	}
 	if !orderValue(o.Field, parts[3]) {
-		return "", id, cursorError(field, "This is not a cursor of ours.")
+		return "", id, invalid(field, "This is not a cursor of ours.")
 	}
 	return parts[3], uuid.UUID(tail), nil
 }
 
-func cursorError(field, message string) error {
+func invalid(field, message string) error {
 	e := imaging.Errorf(imaging.Invalid, "%s", message)
 	e.Field = field
 	return e

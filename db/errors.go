@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -57,7 +58,8 @@ func (s *Store) translate(err error) error {
 func away(err error) bool {
 	var network *net.OpError
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sql.ErrConnDone) || errors.As(err, &network)
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, safedriver.ErrCommitUnknown) || errors.As(err, &network)
 }
 
 func unavailable(cause error) error {

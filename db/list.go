@@ -59,13 +59,16 @@ func (s *Store) ImageRequestPage(ctx context.Context, a imaging.Actor, offset, l
 }
 
 // Versions is a page of the versions of all requests that the actor may see. A nil filter wants all, a nil order the
-// newest first. INVALID by field for a bad slice, cursor or filter.
+// newest first. INVALID by field for a bad slice, cursor, order or filter.
 func (s *Store) Versions(ctx context.Context, a imaging.Actor, slice imaging.Slice, f *imaging.VersionFilter, o *imaging.Order) (*VersionConnection, error) {
 	if f == nil {
 		f = &imaging.VersionFilter{}
 	}
-	order := newestIfNil(o)
-	cut, err := newCut(slice, versionTable, order, f.Problems())
+	order, problems := newestIfNil(o), f.Problems()
+	if order.Field == imaging.ByName {
+		problems = append(problems, imaging.All(invalid("orderBy", "Versions have no name."))...)
+	}
+	cut, err := newCut(slice, versionTable, order, problems)
 	if err != nil {
 		return nil, err
 	}

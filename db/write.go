@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -164,8 +165,15 @@ func save(ctx context.Context, tx bun.Tx, r *imaging.ImageRequest, events []*ima
 
 // record writes events and tells those who listen.
 func record(ctx context.Context, tx bun.Tx, events ...*imaging.Event) error {
-	if _, err := tx.NewInsert().Model(&events).Exec(ctx); err != nil {
-		return fmt.Errorf("save events: %w", err)
+	for _, e := range events {
+		changes, err := json.Marshal(e.Changes)
+		if err != nil {
+			return fmt.Errorf("save event: %w", err)
+		}
+		// As a text: what Bun takes for JSON it changes, and a backslash before u0000 is then none that Postgres takes.
+		if _, err := tx.NewInsert().Model(e).Value("changes", "?", string(changes)).Exec(ctx); err != nil {
+			return fmt.Errorf("save event: %w", err)
+		}
 	}
 	return notify(ctx, tx)
 }

@@ -133,7 +133,7 @@ func (r *ImageRequest) add(v *Version, action Action, before *ImageRequest, a Ac
 	}
 	old := *v
 	v.Status, v.DecidedAt = Approved, &now
-	approved := &Event{ImageRequestID: &r.ID, At: now, Action: AutoApproved, Changes: Changes{}}
+	approved := &Event{ImageRequestID: new(r.ID), At: now, Action: AutoApproved, Changes: Changes{}}
 	if err := approved.concern(&old, v); err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (r *ImageRequest) add(v *Version, action Action, before *ImageRequest, a Ac
 // record notes what the actor changed in the request itself.
 func (r *ImageRequest) record(action Action, before *ImageRequest, a Actor, now time.Time) (*Event, error) {
 	changes, err := Diff(before, r)
-	return &Event{ImageRequestID: &r.ID, At: now, Actor: a.Username, Action: action, Changes: changes}, err
+	return &Event{ImageRequestID: new(r.ID), At: now, Actor: a.Username, Action: action, Changes: changes}, err
 }
 
 // concern notes that the event changed a version; old is nil for a new one.
@@ -154,11 +154,9 @@ func (e *Event) concern(old, v *Version) error {
 		return err
 	}
 	e.Changes.merge(changes)
-	to := v.Status
-	e.VersionID, e.To = &v.ID, &to
+	e.VersionID, e.To = new(v.ID), new(v.Status) // copies: an event never changes
 	if old != nil {
-		from := old.Status
-		e.From = &from
+		e.From = new(old.Status)
 	}
 	return nil
 }

@@ -114,7 +114,7 @@ func (p *Problems) add(field, format string, args ...any) {
 // its cause, so that a raw error never leaves the process.
 func All(err error) []*Error {
 	var problems Problems
-	if errors.As(err, &problems) {
+	if errors.As(err, &problems) && len(problems) > 0 {
 		return problems
 	}
 	var one *Error

@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +32,7 @@ type RequestImageInput struct {
 // Problems lists all that is wrong with the input by itself, whatever the state of the world: INVALID, by field.
 func (in *RequestImageInput) Problems(a Actor) Problems {
 	var p Problems
-	p.line("name", in.Name, MaxName)
+	p.line("name", strings.TrimSpace(in.Name), MaxName)
 	p.work(&in.Work)
 	p.text("description", in.Description, MaxText)
 	p.tags(in.Tags, a, nil)
@@ -53,7 +54,7 @@ func (in *RequestVersionInput) Problems() Problems {
 	var p Problems
 	p.work(&in.Work)
 	if in.Version != nil {
-		p.line("version", *in.Version, MaxLabel)
+		p.line("version", strings.TrimSpace(*in.Version), MaxLabel)
 	}
 	p.key("idempotencyKey", in.IdempotencyKey)
 	return p
@@ -108,7 +109,7 @@ type EditImageRequestInput struct {
 func (in *EditImageRequestInput) problems(a Actor, r *ImageRequest, v Visibility, users []string) Problems {
 	var p Problems
 	if in.Name != nil {
-		p.line("name", *in.Name, MaxName)
+		p.line("name", strings.TrimSpace(*in.Name), MaxName)
 	}
 	if in.Icon.To != nil {
 		p.line("icon", *in.Icon.To, MaxIcon)
@@ -133,9 +134,7 @@ type SaveProviderInput struct {
 // Apply changes the provider, a new one if p is nil. INVALID by field.
 func (in *SaveProviderInput) Apply(p *Provider) (*Provider, error) {
 	var problems Problems
-	if in.ID < 1 || in.ID > 1<<31-1 {
-		problems.add("id", "Ensure this value is between 1 and 2147483647.")
-	}
+	problems.number("id", in.ID)
 	if in.Name != nil {
 		problems.line("name", *in.Name, MaxName)
 	} else if p == nil {

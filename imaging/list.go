@@ -56,9 +56,10 @@ type ImageRequestFilter struct {
 func (f *ImageRequestFilter) Problems() Problems {
 	var p Problems
 	p.some("ids", len(f.IDs))
-	p.some("tags", len(f.Tags))
-	for i, tag := range f.Tags {
-		p.text(fmt.Sprintf("tags.%d", i), tag, MaxTag)
+	if p.some("tags", len(f.Tags)) {
+		for i, tag := range f.Tags {
+			p.text(fmt.Sprintf("tags.%d", i), tag, MaxTag)
+		}
 	}
 	p.optional("createdBy", f.CreatedBy, MaxUsername)
 	p.optional("search", f.Search, MaxSearch)
@@ -128,10 +129,12 @@ type PageInfo struct {
 	EndCursor       *string
 }
 
-func (p *Problems) some(field string, n int) {
+// some checks how many elements a list has; what is too long is not looked at any closer.
+func (p *Problems) some(field string, n int) bool {
 	if n > MaxIDs {
 		p.add(field, "Ensure this field has no more than %d elements.", MaxIDs)
 	}
+	return n <= MaxIDs
 }
 
 func (p *Problems) optional(field string, s *string, most int) {

@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode"
@@ -65,6 +66,13 @@ func (p *Problems) id(field string, id uuid.UUID) {
 	}
 }
 
+// number checks the number of a provider: 31 bits, and not 0.
+func (p *Problems) number(field string, n int) {
+	if n < 1 || n > math.MaxInt32 {
+		p.add(field, "Ensure this value is between 1 and %d.", math.MaxInt32)
+	}
+}
+
 // username checks a user name: 1 to 150 characters, none of them a blank or a control character.
 func (p *Problems) username(field, s string) {
 	p.line(field, s, MaxUsername)
@@ -88,7 +96,7 @@ func (p *Problems) tags(tags []string, a Actor, had []string) {
 	}
 	for i, tag := range tags {
 		field := fmt.Sprintf("tags.%d", i)
-		p.line(field, tag, MaxTag)
+		p.line(field, strings.TrimSpace(tag), MaxTag)
 		if isFeatured(tag) && !a.Staff() && !hasFeatured(had) {
 			p.add(field, "The tag %s is given by staff.", featured)
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"time"
 
@@ -39,22 +40,35 @@ func HashSecret(secret string) []byte {
 func (t *Token) Problems() Problems {
 	var p Problems
 	p.username("username", t.Username)
-	if len(t.Roles) == 0 {
-		p.add("roles", "This field is required.")
-	}
-	for _, r := range t.Roles {
-		if !r.Valid() {
-			p.add("roles", "%q is not a valid choice.", string(r))
-		}
-	}
+	p.roles(t.Roles)
 	if len(t.Providers) > 0 && !slices.Contains(t.Roles, Reviewer) && !slices.Contains(t.Roles, Worker) {
 		p.add("providers", "Providers confine reviewers and workers only.")
 	}
-	if len(t.Providers) > MaxIDs {
-		p.add("providers", "Ensure this field has no more than %d elements.", MaxIDs)
+	if t.Providers != nil && len(t.Providers) == 0 {
+		p.add("providers", "This list may not be empty.")
+	}
+	if p.some("providers", len(t.Providers)) {
+		for i, n := range t.Providers {
+			p.number(fmt.Sprintf("providers.%d", i), n)
+		}
 	}
 	p.moment("expiresAt", t.ExpiresAt)
 	return p
+}
+
+func (p *Problems) roles(roles []Role) {
+	switch {
+	case len(roles) == 0:
+		p.add("roles", "This field is required.")
+	case len(roles) > len(Roles):
+		p.add("roles", "Ensure this field has no more than %d elements.", len(Roles))
+	default:
+		for _, r := range roles {
+			if !r.Valid() {
+				p.add("roles", "%q is not a valid choice.", string(r))
+			}
+		}
+	}
 }
 
 // Actor is who the bearer is.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 )
@@ -81,18 +82,27 @@ func (v *Version) ExcludePaths() []string {
 // ("*.pem") holds in every folder, so a line of several words is prose unless it begins with a slash.
 func ExcludePaths(note string) []string {
 	paths := []string{}
-	for line := range strings.Lines(note) {
+	for line := range strings.FieldsFuncSeq(note, func(r rune) bool { return r == '\n' || r == '\r' }) {
 		line = strings.TrimSpace(line)
-		absolute := strings.HasPrefix(line, "/")
-		glob := strings.ContainsAny(line, "*?[") && !strings.ContainsAny(line, " \t")
-		if !absolute && !glob || slices.Contains(strings.Split(line, "/"), "..") {
-			continue
-		}
-		if clean := path.Clean(line); strings.Trim(clean, "/*") != "" {
+		if clean := path.Clean(line); excludable(clean) && !slices.Contains(strings.Split(line, "/"), "..") {
 			paths = append(paths, clean)
 		}
 	}
 	return paths
+}
+
+// excludable tells whether a cleaned line has one meaning, and that is not everything. Understanding too little is seen by
+// its author; understanding it wrongly, nobody sees before the secret is out.
+func excludable(line string) bool {
+	if strings.Trim(line, "/*?") == "" || line != strings.TrimSpace(line) || strings.ContainsFunc(line, unicode.IsControl) {
+		return false
+	}
+	if strings.HasPrefix(line, "/") {
+		return true
+	}
+	_, malformed := path.Match(line, "")
+	return malformed == nil && strings.ContainsAny(line, "*?[") &&
+		!strings.ContainsFunc(line, unicode.IsSpace) && !strings.HasPrefix(line, "~") // nobody says whose home
 }
 
 func (v *Version) redact() {

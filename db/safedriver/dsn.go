@@ -36,8 +36,9 @@ var harmless = map[string]string{
 }
 
 // ParseURL reads DATABASE_URL in either form of libpq, postgres://… or key=value,
-// with the PG… variables of getenv where it is silent. It refuses settings it
-// cannot honour and connections to other machines that would not be verified,
+// with the PG… variables of getenv where it is silent, and then localhost, port
+// 5432, the user of this process and a database of the user's name. It refuses settings it
+// cannot honour, several hosts, and connections to other machines that would not be verified,
 // unless IMAGEREQUESTS_DATABASE_INSECURE is true. It reads the certificate files.
 // No error holds a password.
 func ParseURL(raw string, getenv func(string) string) (Config, error) {

@@ -12,9 +12,9 @@ import (
 	"database/sql"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"log"
 	"math/big"
 	"net"
 	"os"
@@ -42,19 +42,25 @@ var server struct {
 const testPassword = "pa ss/w@rd%"
 
 func TestMain(m *testing.M) {
-	// Pdeathsig fires when the starting thread ends, so this one must stay
+	// the server dies with the thread that started it, so this one must stay
 	runtime.LockOSThread()
 	pgdriver.Logger = quiet{}
+	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() != "" { // needs no database, and its workers would each start one
+		os.Exit(m.Run())
+	}
 	stop, err := startPostgres()
 	if err != nil {
-		log.Fatal("test database: ", err)
+		_ = os.RemoveAll(server.dir)
+		fmt.Fprintln(os.Stderr, "test database:", err)
+		os.Exit(1)
 	}
 	code := m.Run()
+	stop()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	stop()
 	os.Exit(code)
 }
 
@@ -134,7 +140,8 @@ func command(owner *syscall.Credential, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner, Pdeathsig: syscall.SIGQUIT}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: owner}
+	dieWithParent(cmd.SysProcAttr)
 	return cmd
 }
 

@@ -15,7 +15,7 @@ const (
 	drainTime = time.Second
 )
 
-var errDrained = errors.New("safedriver: rows were closed with too many unread, which ended the transaction's connection")
+var errDrained = errors.New("safedriver: rows were closed with too many unread, and the connection with them")
 
 // rows keeps the guard of its query until the last row is read or Close.
 type rows struct {
@@ -54,36 +54,40 @@ func (r *rows) Next(dest []driver.Value) error {
 	return io.EOF
 }
 
-// Close reads a short rest. A long one, or the end of the context, closes the
-// connection instead; within a transaction it says so.
+// Close reads a short rest, because the server's last word comes at its end: an
+// INSERT … RETURNING may fail after its first row. With a long rest, or when the
+// context has ended, it closes the connection instead and returns an error.
 func (r *rows) Close() error {
 	if r.done {
 		return nil
 	}
-	if r.ctx.Err() == nil && r.drain() {
-		return nil
+	err := r.ctx.Err()
+	if err == nil {
+		err = r.drain()
 	}
-	r.c.drop()
 	if !r.done {
+		r.c.drop()
 		r.finish()
 	}
-	if r.c.inTx && r.ctx.Err() == nil {
-		return errDrained
-	}
-	return nil
+	return err
 }
 
-// drain reports whether the answer was read to its end.
-func (r *rows) drain() bool {
+func (r *rows) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	defer r.c.guard(ctx)()
 	for range drainRows {
-		if err := r.Next(nil); err != nil {
-			return err == io.EOF || inSync(err)
+		switch err := r.Next(nil); {
+		case err == nil:
+		case err == io.EOF:
+			return nil
+		case ctx.Err() != nil && r.ctx.Err() == nil && !inSync(err):
+			return errDrained
+		default:
+			return err
 		}
 	}
-	return false
+	return errDrained
 }
 
 func (r *rows) finish() {

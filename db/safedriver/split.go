@@ -23,8 +23,7 @@ func splitURL(rest string) (settings, error) {
 
 	s := settings{}
 	host := authority
-	at := strings.LastIndexByte(authority, '@')
-	if at >= 0 {
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
 		host = authority[at+1:]
 		name, password, _ := strings.Cut(authority[:at], ":")
 		if err := s.unescape("user", name, "password", password); err != nil {
@@ -38,10 +37,11 @@ func splitURL(rest string) (settings, error) {
 	if err := s.unescape("host", host, "port", port, "dbname", dbname); err != nil {
 		return nil, err
 	}
-	return s, s.addQuery(query, at >= 0 || !strings.Contains(query, "@"))
+	return s, s.addQuery(query)
 }
 
-func (s settings) addQuery(query string, showNames bool) error {
+func (s settings) addQuery(query string) error {
+	showNames := !strings.Contains(query, "@") // or it may be the end of a password
 	for pair := range strings.SplitSeq(query, "&") {
 		if pair == "" {
 			continue
@@ -106,14 +106,14 @@ func splitPairs(rest string) (settings, error) {
 		if !ok || strings.ContainsAny(name, spaces) {
 			return nil, errors.New("it is not a list of key=value (a value with spaces is written 'like this')")
 		}
-		value, next, quoted, ok := cutValue(strings.TrimLeft(after, spaces))
+		value, next, ok := cutValue(strings.TrimLeft(after, spaces))
 		if !ok {
 			return nil, errors.New("a quoted value has no end")
 		}
 		if err := s.add(name, value, showNames); err != nil {
 			return nil, err
 		}
-		showNames = showNames && (name != "password" || quoted)
+		showNames = showNames && name != "password" // it may have held a space or a quote
 		rest = next
 	}
 }
@@ -121,8 +121,8 @@ func splitPairs(rest string) (settings, error) {
 const spaces = " \t\n\v\f\r"
 
 // cutValue reads one value and returns what follows it.
-func cutValue(s string) (value, rest string, quoted, ok bool) {
-	s, quoted = strings.CutPrefix(s, "'")
+func cutValue(s string) (value, rest string, ok bool) {
+	s, quoted := strings.CutPrefix(s, "'")
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -130,12 +130,12 @@ func cutValue(s string) (value, rest string, quoted, ok bool) {
 			i++
 			b.WriteByte(s[i])
 		case quoted && c == '\'':
-			return b.String(), s[i+1:], true, true
+			return b.String(), s[i+1:], true
 		case !quoted && strings.IndexByte(spaces, c) >= 0:
-			return b.String(), s[i:], false, true
+			return b.String(), s[i:], true
 		default:
 			b.WriteByte(c)
 		}
 	}
-	return b.String(), "", quoted, !quoted
+	return b.String(), "", !quoted
 }

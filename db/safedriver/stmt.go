@@ -62,14 +62,10 @@ func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driv
 }
 
 // Exec exists for the interface only; database/sql calls ExecContext.
-func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
-	return s.ExecContext(context.Background(), named(args))
-}
+func (s *stmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
 
 // Query exists for the interface only; database/sql calls QueryContext.
-func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
-	return s.QueryContext(context.Background(), named(args))
-}
+func (s *stmt) Query([]driver.Value) (driver.Rows, error) { return nil, driver.ErrSkip }
 
 // Close forgets the statement on the server. With its connection gone, it is gone.
 func (s *stmt) Close() error {
@@ -81,12 +77,4 @@ func (s *stmt) Close() error {
 		return ErrBusy
 	}
 	return s.c.do(context.Background(), func(context.Context) error { return s.inner.Close() })
-}
-
-func named(args []driver.Value) []driver.NamedValue {
-	nv := make([]driver.NamedValue, len(args))
-	for i, v := range args {
-		nv[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
-	}
-	return nv
 }
