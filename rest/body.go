@@ -167,6 +167,9 @@ func parseJSON(body []byte) (any, error) {
 
 // syntax is what keeps the text from being strict JSON in UTF-8, nil if nothing does.
 func syntax(text []byte) *syntaxError {
+	if json.Valid(text) && utf8.Valid(text) {
+		return nil
+	}
 	if bytes.HasPrefix(text, []byte("\ufeff")) {
 		return &syntaxError{"Unexpected UTF-8 BOM (decode using utf-8-sig)", 0}
 	}

@@ -35,6 +35,13 @@ func refuse(status int, code imaging.Code, format string, args ...any) error {
 	return &refusal{status, imaging.Errorf(code, format, args...)}
 }
 
+// wrong is an error in one field.
+func wrong(field, format string, args ...any) *imaging.Error {
+	e := imaging.Errorf(imaging.Invalid, format, args...)
+	e.Field = field
+	return e
+}
+
 // fail writes an error: {"detail": …}, for fields a map of messages, or a problem document for who asked for one.
 func (x *exchange) fail(err error) {
 	status, errs, fields := 0, []*imaging.Error(nil), false

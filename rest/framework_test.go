@@ -20,7 +20,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 const isJSON = "Content-Type: application/json"
 
-// TestFramework is what Django REST framework 3 answers, row by row as DOMAIN.md has it, where neither the fields of a
+// TestFramework is what Django REST framework 3 answers, recorded from one, where neither the fields of a
 // POST nor the pages of a list are concerned: those have tests of their own.
 func TestFramework(t *testing.T) {
 	t.Parallel()

@@ -123,27 +123,29 @@ func (x *exchange) wanted() (*imaging.ImageRequestFilter, imaging.Order, error) 
 	return f, x.order(), problems.Err()
 }
 
-// unreadable lists the parameters that hold a NUL or are not UTF-8, known ones or not.
+// unreadable lists the parameters that hold a NUL or are not UTF-8; one error stands for all unknown ones.
 func (x *exchange) unreadable() imaging.Problems {
-	var p imaging.Problems
-	for _, name := range slices.Sorted(maps.Keys(x.query)) {
-		if imaging.Storable(name) && !slices.ContainsFunc(x.query[name], func(s string) bool { return !imaging.Storable(s) }) {
+	bad := map[string]bool{}
+	for name, all := range x.query {
+		if imaging.Storable(name) && !slices.ContainsFunc(all, func(s string) bool { return !imaging.Storable(s) }) {
 			continue
 		}
-		e := imaging.Errorf(imaging.Invalid, "Null characters and invalid UTF-8 are not allowed.")
 		switch name {
 		case "status", "created_by", "tag", "provider", "search", "ordering", "page", "page_size":
-			e.Field = name
+			bad[name] = true
+		default:
+			bad[""] = true
 		}
-		p = append(p, e)
+	}
+	var p imaging.Problems
+	for _, name := range slices.Sorted(maps.Keys(bad)) {
+		p = append(p, wrong(name, "Null characters and invalid UTF-8 are not allowed."))
 	}
 	return p
 }
 
 func notAChoice(field, value string) *imaging.Error {
-	e := imaging.Errorf(imaging.Invalid, "Select a valid choice. %s is not one of the available choices.", value)
-	e.Field = field
-	return e
+	return wrong(field, "Select a valid choice. %s is not one of the available choices.", value)
 }
 
 // order is the first ordering that is known; newest first if none is.

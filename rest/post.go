@@ -72,7 +72,7 @@ func (x *exchange) all(s *submission, in *imaging.RequestImageInput) error {
 	}
 	told := s.problems
 	for _, e := range more {
-		if e.Field = s.name(e.Field); !slices.ContainsFunc(told, func(t *imaging.Error) bool { return t.Field == e.Field }) {
+		if e.Field = s.name(e.Field); !told.On(e.Field) {
 			s.problems = append(s.problems, e)
 		}
 	}
@@ -107,7 +107,7 @@ func (s *submission) read() imaging.RequestImageInput {
 		if text, ok := v.(string); ok {
 			in.Tags = split(text)
 		} else {
-			in.Tags = s.list("tags", v)
+			in.Tags = s.list("tags", v, imaging.MaxTags)
 		}
 	}
 	s.visibility(&in)
@@ -121,7 +121,7 @@ func (s *submission) read() imaging.RequestImageInput {
 // visibility reads vis, which is a word or the list of those users that may see the image, and shared_with.
 func (s *submission) visibility(in *imaging.RequestImageInput) {
 	if v, ok := s.value("shared_with", false); ok {
-		in.SharedWith = s.list("shared_with", v)
+		in.SharedWith = s.list("shared_with", v, imaging.MaxShared)
 	}
 	v, ok := s.value("vis", true)
 	if !ok {
@@ -144,7 +144,7 @@ func (s *submission) visibility(in *imaging.RequestImageInput) {
 		if len(in.SharedWith) > 0 {
 			s.wrong("shared_with", "Name the users either here or in vis.")
 		}
-		in.SharedWith = s.list("vis", v)
+		in.SharedWith = s.list("vis", v, imaging.MaxShared)
 	}
 }
 
@@ -209,10 +209,14 @@ func (s *submission) integer(field string) int {
 }
 
 // list reads a list of texts. An element that is no text is noted, and stands as one that has nothing else wrong.
-func (s *submission) list(field string, v any) []string {
+func (s *submission) list(field string, v any, most int) []string {
 	elements, ok := v.([]any)
 	if !ok {
-		s.wrong(field, "Expected a list of items but got type \"%s\".", typeName(v))
+		s.wrong(field, `Expected a list of items but got type "%s".`, typeName(v))
+		return nil
+	}
+	if len(elements) > most { // looked at first, so that the answer to a long list is short
+		s.wrong(field, "Ensure this field has no more than %d elements.", most)
 		return nil
 	}
 	texts := make([]string, len(elements))
@@ -254,9 +258,7 @@ func (s *submission) key(in *imaging.RequestImageInput, header []string) {
 }
 
 func (s *submission) wrong(field, format string, args ...any) {
-	e := imaging.Errorf(imaging.Invalid, format, args...)
-	e.Field = field
-	s.problems = append(s.problems, e)
+	s.problems = append(s.problems, wrong(field, format, args...))
 }
 
 // renamed says in the words of this door what the store said.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"unicode/utf8"
 )
@@ -110,30 +111,24 @@ func (s *scanner) next() (done bool, err *syntaxError) {
 
 // name steps over the name of a member and its colon.
 func (s *scanner) name() *syntaxError {
-	start := s.i
-	switch c := s.peek(); {
-	case c == '"':
-		if err := s.string(); err != nil {
-			return err
-		}
-	case s.bare && identifier(c):
+	start, bare := s.i, s.bare && identifier(s.peek())
+	if bare {
 		for identifier(s.peek()) || '0' <= s.peek() && s.peek() <= '9' {
 			s.i++
 		}
 		s.names = append(s.names, start, s.i)
-	default:
+	} else if s.peek() != '"' {
 		return s.wrong(expectingName)
+	} else if err := s.string(); err != nil {
+		return err
 	}
-	end := s.i
+	length := s.i - start
 	s.space()
-	if s.peek() != ':' {
-		if s.text[start] != '"' {
-			return &syntaxError{expectingName, start}
-		}
+	switch {
+	case bare && (s.peek() != ':' || length > maxBareName):
+		return &syntaxError{expectingName, start}
+	case s.peek() != ':':
 		return s.wrong("Expecting ':' delimiter")
-	}
-	if s.text[start] != '"' && end-start > maxBareName {
-		return &syntaxError{"Name too long", start}
 	}
 	s.i++
 	s.space()
@@ -142,58 +137,19 @@ func (s *scanner) name() *syntaxError {
 
 const expectingName = "Expecting property name enclosed in double quotes"
 
+// scalars begin like this. Of "01" or "1." that is the first part, as in Python: the rest is then out of place.
+var scalars = regexp.MustCompile(`^(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)`)
+
 func (s *scanner) scalar() *syntaxError {
 	if s.peek() == '"' {
 		return s.string()
 	}
-	for _, word := range []string{"true", "false", "null"} {
-		if end := s.i + len(word); end <= len(s.text) && string(s.text[s.i:end]) == word {
-			s.i = end
-			return nil
-		}
-	}
-	return s.number()
-}
-
-// number steps over as much as is a number, as Python does: what is left of "01" or "1." is then out of place.
-func (s *scanner) number() *syntaxError {
-	start := s.i
-	if s.peek() == '-' {
-		s.i++
-	}
-	if s.peek() == '0' {
-		s.i++
-	} else if !s.digits() {
-		s.i = start
+	at := scalars.FindIndex(s.text[s.i:])
+	if at == nil {
 		return s.wrong("Expecting value")
 	}
-	end := s.i
-	if s.peek() == '.' {
-		s.i++
-		if !s.digits() {
-			s.i = end
-			return nil
-		}
-	}
-	end = s.i
-	if s.peek()|0x20 == 'e' {
-		s.i++
-		if c := s.peek(); c == '+' || c == '-' {
-			s.i++
-		}
-		if !s.digits() {
-			s.i = end
-		}
-	}
+	s.i += at[1]
 	return nil
-}
-
-func (s *scanner) digits() bool {
-	start := s.i
-	for '0' <= s.peek() && s.peek() <= '9' {
-		s.i++
-	}
-	return s.i > start
 }
 
 func (s *scanner) string() *syntaxError {

@@ -4,6 +4,7 @@ package scalar
 import (
 	"errors"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -21,20 +22,28 @@ func UnmarshalID(v any) (uuid.UUID, error) {
 		return uuid.Nil, err
 	}
 	id, err := uuid.Parse(text)
-	if err != nil {
+	if err != nil || len(text) == bracedLength && text != "{"+text[1:bracedLength-1]+"}" {
 		return uuid.Nil, nil //nolint:nilerr // the nil UUID says it
 	}
 	return id, nil
 }
 
+// bracedLength is that of a UUID in braces; of those, uuid.Parse takes any two characters.
+const bracedLength = 38
+
 // MarshalInt writes a number.
 func MarshalInt(i int) graphql.Marshaler { return graphql.MarshalInt(i) }
 
-// UnmarshalInt reads a number of 32 bits.
+// UnmarshalInt reads a number of 32 bits. A text is none, whatever stands in it.
 func UnmarshalInt(v any) (int, error) {
 	i, err := graphql.UnmarshalInt32(v)
-	return int(i), err
+	if _, text := v.(string); text || err != nil {
+		return 0, errNoInt
+	}
+	return int(i), nil
 }
+
+var errNoInt = errors.New("write a whole number from -2147483648 to 2147483647")
 
 // timeFormat has a fixed width, so that texts sort as times do.
 const timeFormat = "2006-01-02T15:04:05.000000Z"
@@ -49,7 +58,7 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 // UnmarshalDateTime reads a time as RFC 3339 writes it.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, ok := v.(string)
-	if !ok {
+	if !ok || !rfc3339.MatchString(text) {
 		return time.Time{}, errNoTime
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
@@ -58,5 +67,8 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	}
 	return t.Truncate(time.Microsecond), nil
 }
+
+// rfc3339 refuses what time.Parse lets through: hours of one digit, a comma, offsets of a day and more.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
 
 var errNoTime = errors.New("write a time as 2006-01-02T15:04:05Z")

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -109,8 +110,10 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal)
 	if err != nil || kind != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, &refusal{http.StatusUnsupportedMediaType, "Send application/json in UTF-8."}
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline)) // not every writer has one
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(bodyDeadline)) // not every writer has one
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	_ = connection.SetReadDeadline(time.Time{}) // else its passing would cancel the operation
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -133,7 +136,7 @@ func fromQuery(r *http.Request) (*graphql.RawParams, *refusal) {
 }
 
 func fromBody(body []byte) (*graphql.RawParams, *refusal) {
-	if !imaging.Storable(string(body)) {
+	if !utf8.Valid(body) {
 		return nil, badRequest("The body is not UTF-8.")
 	}
 	imaging.MarkSurrogates(body)
