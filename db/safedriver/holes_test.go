@@ -209,6 +209,16 @@ func TestTransactionLeftOpen(t *testing.T) {
 	})
 }
 
+func TestTransactionLeftFailed(t *testing.T) {
+	hole(t, func(t *testing.T, open opener) string {
+		db := open(t, config())
+		if _, err := db.Exec("BEGIN; SELECT 1/0"); SQLState(err) != "22012" {
+			t.Fatal("unexpected ", err)
+		}
+		return usable(db)
+	})
+}
+
 func TestTransactionLeftOpenByRows(t *testing.T) {
 	hole(t, func(t *testing.T, open opener) string {
 		db, table := open(t, config()), newTable(t)

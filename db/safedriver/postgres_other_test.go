@@ -1,0 +1,7 @@
+//go:build !linux
+
+package safedriver
+
+import "syscall"
+
+func dieWithParent(*syscall.SysProcAttr) {}
