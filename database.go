@@ -14,7 +14,7 @@ import (
 
 // database is the settings of every command that works on the database.
 type database struct {
-	Data        string `help:"Folder of the private database that is run when no database URL is given." default:"data" setting:"IMAGEREQUESTS_DATA" placeholder:"DIR"`
+	Data        string `help:"Folder of the private database that is run when no database URL is given, by default ${default}." default:"data" setting:"IMAGEREQUESTS_DATA" placeholder:"DIR"`
 	DatabaseURL string `help:"A Postgres of your own, as postgres://user@host/name?sslmode=verify-full. Best given by the environment: arguments can be seen by others." setting:"DATABASE_URL" placeholder:"URL"`
 	PostgresBin string `help:"Folder of the PostgreSQL programs for the private database; found by itself in the usual places." setting:"IMAGEREQUESTS_POSTGRES_BIN" placeholder:"DIR"`
 	Verbose     bool   `help:"Log more." short:"v" setting:"IMAGEREQUESTS_VERBOSE"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,7 +24,7 @@ import (
 // serve is the command that answers requests.
 type serve struct {
 	database
-	Listen       string         `help:"Address and port to listen on." default:"127.0.0.1:8080" setting:"IMAGEREQUESTS_LISTEN" placeholder:"HOST:PORT"`
+	Listen       string         `help:"Address and port to listen on, by default ${default}." default:"127.0.0.1:8080" setting:"IMAGEREQUESTS_LISTEN" placeholder:"HOST:PORT"`
 	Demo         bool           `help:"Load demonstration data and accept the demonstration tokens. Only on a loopback address."`
 	Prefix       string         `help:"Path in front of /image_requests, such as /api/v1." setting:"IMAGEREQUESTS_PREFIX" placeholder:"PATH"`
 	BaseURL      string         `help:"How clients reach this service, for links in REST answers, such as https://images.example.org." setting:"IMAGEREQUESTS_BASE_URL" placeholder:"URL"`
@@ -59,7 +60,7 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	}
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("cannot listen where --listen says: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
 	store, closer, err := s.open(ctx, c, log, false)
@@ -93,7 +94,9 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 		stopping.Store(true)
 		drain, cancel := context.WithTimeout(context.Background(), drainPatience)
 		defer cancel()
-		err = server.Shutdown(drain)
+		if err = server.Shutdown(drain); err != nil {
+			err = errors.Join(fmt.Errorf("some requests were cut off: %w", err), server.Close())
+		}
 	}
 	if ctx.Err() != nil {
 		<-housekeeping
@@ -110,10 +113,16 @@ func (s serve) check() error {
 	if s.Demo && !loopback(host) {
 		return fmt.Errorf("--demo accepts tokens that everybody knows, so it listens on a loopback address only, not on %q", host)
 	}
-	if s.Rate < 0 || s.Rate > 0 && s.Burst < 1 {
-		return errors.New("--rate is 0 or more, and --burst 1 or more")
+	if !(s.Rate >= 0 && s.Rate <= math.MaxInt32) || s.Rate > 0 && s.Burst < 1 { // what is not a number is no rate either
+		return errors.New("--rate is a number from 0, and --burst from 1")
 	}
-	return nil
+	_, err = rest.OpenAPI(s.rest()) // to no other end than that it checks the options
+	return err
+}
+
+// rest is how the settings shape the REST interface.
+func (s serve) rest() rest.Options {
+	return rest.Options{Prefix: s.Prefix, BaseURL: s.BaseURL, Hosts: s.Host, TrustedProxies: s.TrustedProxy, Origins: s.Origin}
 }
 
 func loopback(host string) bool {
@@ -137,10 +146,8 @@ func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool)
 	}
 	authenticator := auth.New(store, known)
 	throttle := auth.NewThrottle(s.Rate, s.Burst, s.TrustedProxy)
-	options := rest.Options{
-		Store: store, Auth: authenticator, Throttle: throttle, Prefix: s.Prefix, BaseURL: s.BaseURL, Hosts: s.Host,
-		TrustedProxies: s.TrustedProxy, Origins: s.Origin, Log: log,
-	}
+	options := s.rest()
+	options.Store, options.Auth, options.Throttle, options.Log = store, authenticator, throttle, log
 	shim, err := rest.New(options)
 	if err != nil {
 		return nil, err

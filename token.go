@@ -25,13 +25,16 @@ type tokenCmd struct {
 type tokenCreate struct {
 	database
 	User     string        `help:"The user name that its bearer acts as." required:"" placeholder:"NAME"`
-	Role     []string      `help:"What its bearer may do: requester, reviewer, worker or admin. May be given again." default:"requester" placeholder:"ROLE"`
+	Role     []string      `help:"What its bearer may do: requester, reviewer, worker or admin; by default ${default}. May be given again." default:"requester" placeholder:"ROLE"`
 	Provider []int         `help:"Confine a reviewer or worker to this provider. May be given again." placeholder:"N"`
 	Expires  time.Duration `help:"How long it is good for, as 720h; without it, until it is revoked." placeholder:"DURATION"`
 }
 
 // Run makes the token. The secret goes to standard output alone, so that it can be kept by a script.
 func (t tokenCreate) Run(ctx context.Context, c console) (err error) {
+	if t.Expires < 0 {
+		return errors.New("--expires lies in the past: give a duration such as 720h")
+	}
 	store, closer, err := t.open(ctx, c, c.log(t.Verbose), true)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -62,7 +63,7 @@ func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
 	if ok {
 		return b, nil
 	}
-	wait := max(t.wait(1-tokens).Round(time.Second), time.Second)
+	wait := max(time.Duration(math.Ceil(t.wait(1-tokens).Seconds())), 1) * time.Second // rounded up: it must be enough
 	e := imaging.Errorf(imaging.Limited, "Request was throttled. Expected available in %d seconds.", int(wait.Seconds()))
 	if wait == time.Second {
 		e.Message = "Request was throttled. Expected available in 1 second."

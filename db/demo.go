@@ -18,10 +18,16 @@ var (
 	demoInstance = uuid.MustParse("b8a1c9f4-f806-11e3-8ef5-b2227cce2b54")
 )
 
+// demoLock is the advisory lock of who loads the demonstration.
+const demoLock = migrationLock + 1
+
 // LoadDemo puts the demonstration data into the database, unless it is there: two providers, the documented example under
 // its documented id, and requests in other states. It belongs to databases that are meant to be looked at.
 func (s *Store) LoadDemo(ctx context.Context) error {
 	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", demoLock); err != nil { // several may start at once
+			return err
+		}
 		there, err := tx.NewSelect().Model((*imaging.ImageRequest)(nil)).Where("id = ?", DemoRequest).Exists(ctx)
 		if err != nil || there {
 			return err

@@ -19,13 +19,17 @@ func (s *Store) Providers(ctx context.Context) ([]*imaging.Provider, error) {
 }
 
 // SaveProvider adds a provider or changes one; admins may. UNAUTHENTICATED, FORBIDDEN, INVALID by field, CONFLICT if
-// another has the name.
+// another has the name. Saving what is there already leaves no trace.
 func (s *Store) SaveProvider(ctx context.Context, a imaging.Actor, in imaging.SaveProviderInput) (*imaging.Provider, error) {
 	if err := onlyAdmin(a); err != nil {
 		return nil, err
 	}
 	var saved *imaging.Provider
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		// One at a time: there may be no row to lock yet, and two that share a row's lock can neither change it. Readers pass.
+		if _, err := tx.ExecContext(ctx, "LOCK TABLE providers IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			return fmt.Errorf("lock providers: %w", err)
+		}
 		before, err := provider(ctx, tx, in.ID)
 		if err != nil {
 			return err
@@ -33,12 +37,12 @@ func (s *Store) SaveProvider(ctx context.Context, a imaging.Actor, in imaging.Sa
 		if saved, err = in.Apply(before); err != nil {
 			return err
 		}
+		changes, err := imaging.Diff(before, saved)
+		if err != nil || len(changes) == 0 {
+			return err
+		}
 		if _, err := tx.NewInsert().Model(saved).On("CONFLICT (id) DO UPDATE").Exec(ctx); err != nil {
 			return fmt.Errorf("save provider: %w", err)
-		}
-		changes, err := imaging.Diff(before, saved)
-		if err != nil {
-			return err
 		}
 		changes["id"] = imaging.Change{To: fmt.Appendf(nil, "%d", saved.ID)}
 		return record(ctx, tx, &imaging.Event{At: s.moment(), Actor: a.Username, Action: imaging.ProviderSaved, Changes: changes})

@@ -45,13 +45,19 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 // Close ends all connections.
 func (s *Store) Close() error { return s.db.Close() }
 
-// Ready tells whether the database answers and has this program's schema. UNAVAILABLE if not.
+// Ready tells whether the database answers and has this program's schema. UNAVAILABLE if not. A newer schema will do: a
+// copy goes on working while its successor takes over.
 func (s *Store) Ready(ctx context.Context) error {
-	var version int
-	if err := s.db.NewRaw("SELECT max(version) FROM schema_migrations").Scan(ctx, &version); err != nil {
-		return s.translate(err)
+	steps, err := Migrations()
+	if err != nil {
+		return err
 	}
-	return nil
+	var version int
+	err = s.db.NewRaw("SELECT coalesce(max(version), 0) FROM schema_migrations").Scan(ctx, &version)
+	if missing := safedriver.SQLState(err) == "42P01"; missing || err == nil && version < len(steps) {
+		return unavailable(fmt.Errorf("%w: step %d of %d", ErrSchema, version, len(steps)))
+	}
+	return s.translate(err)
 }
 
 type inTxKey struct{}

@@ -18,15 +18,16 @@ type Work struct {
 	ChangeLog string
 }
 
-// RequestImageInput is what is needed to ask for an image.
+// RequestImageInput is what is needed to ask for an image. As JSON, by which an idempotency key knows it again, a list left
+// out is the same as an empty one: one door sends the former where the other sends the latter.
 type RequestImageInput struct {
 	Name string
 	Work
 	Description    string
-	Tags           []string
+	Tags           []string `json:",omitempty"`
 	Visibility     Visibility
-	SharedWith     []string
-	IdempotencyKey *string `json:"-"`
+	SharedWith     []string `json:",omitempty"`
+	IdempotencyKey *string  `json:"-"`
 }
 
 // Problems lists all that is wrong with the input by itself, whatever the state of the world: INVALID, by field.

@@ -26,7 +26,7 @@ func (x *exchange) list() ([]byte, error) {
 	ctx, size := x.r.Context(), x.pageSize()
 	count, err := x.Store.CountImageRequests(ctx, x.actor, filter)
 	if err != nil {
-		return nil, x.filterErrors(err)
+		return nil, err
 	}
 	pages := max(1, (count+size-1)/size)
 	page, err := x.pageNumber(pages)
@@ -35,7 +35,7 @@ func (x *exchange) list() ([]byte, error) {
 	}
 	rows, err := x.Store.ImageRequestPage(ctx, x.actor, (page-1)*size, size, filter, &order)
 	if err != nil {
-		return nil, x.filterErrors(err)
+		return nil, err
 	}
 	b := strconv.AppendInt([]byte(`{"count":`), int64(count), 10)
 	b = x.appendLink(append(b, `,"next":`...), "next", page+1, page < pages)
@@ -120,7 +120,19 @@ func (x *exchange) wanted() (*imaging.ImageRequestFilter, imaging.Order, error) 
 	if s := strings.ReplaceAll(x.query.last("search"), ",", " "); s != "" { // the framework splits at commas, too
 		f.Search = &s
 	}
-	return f, x.order(), problems.Err()
+	return f, x.order(), append(problems, filterProblems(f, problems)...).Err()
+}
+
+// filterProblems is what imaging says of a filter, by parameter, beside what is told already.
+func filterProblems(f *imaging.ImageRequestFilter, told imaging.Problems) imaging.Problems {
+	var p imaging.Problems
+	for _, e := range f.Problems() {
+		field, _, _ := strings.Cut(e.Field, ".")
+		if e.Field = parameters[field]; !told.On(e.Field) {
+			p = append(p, e)
+		}
+	}
+	return p
 }
 
 // unreadable lists the parameters that hold a NUL or are not UTF-8; one error stands for all unknown ones.
@@ -162,14 +174,6 @@ func (x *exchange) order() imaging.Order {
 		}
 	}
 	return imaging.NewestFirst
-}
-
-// filterErrors names the parameter in what imaging says of a filter.
-func (x *exchange) filterErrors(err error) error {
-	return renamed(err, func(field string) string {
-		field, _, _ = strings.Cut(field, ".")
-		return parameters[field]
-	})
 }
 
 // renamed gives the fields of an INVALID error their names in this door.

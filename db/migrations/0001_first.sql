@@ -163,6 +163,7 @@ BEGIN
   RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER events_are_not_emptied BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- An event takes the number after the last one of its request: a gap is refused where it would arise.
 CREATE FUNCTION refuse_gap() RETURNS trigger LANGUAGE plpgsql AS $$
