@@ -51,7 +51,7 @@ func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
 	if t.limit == rate.Inf {
 		return Budget{}, nil
 	}
-	key := "address " + Address(r, t.trusted).String()
+	key := "address " + network(Address(r, t.trusted)).String()
 	if a.SignedIn() {
 		key = "user " + a.Username
 	}
@@ -113,8 +113,8 @@ func Address(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		return peer.Unmap()
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		a, err := netip.ParseAddr(strings.TrimSpace(hop))
+	for _, text := range slices.Backward(hops) {
+		a, err := hop(text)
 		if err != nil {
 			break
 		}
@@ -123,6 +123,25 @@ func Address(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		}
 	}
 	return peer.Unmap()
+}
+
+// network is what one caller has: an IPv4 address, or a /64 of IPv6, of which anybody has more addresses than we have room.
+func network(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.WithZone("").Prefix(bits) // fails only for no address at all, which is one caller, too
+	return p
+}
+
+// hop reads one element of X-Forwarded-For, with or without a port.
+func hop(text string) (netip.Addr, error) {
+	text = strings.TrimSpace(text)
+	if with, err := netip.ParseAddrPort(text); err == nil {
+		return with.Addr(), nil
+	}
+	return netip.ParseAddr(text)
 }
 
 // Trusted tells whether the address is one of the proxies.

@@ -1,11 +1,15 @@
 package imaging
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 )
+
+// elsewhere finds an address that leads away from the page that shows it.
+var elsewhere = regexp.MustCompile(`^\s*([A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2})`)
 
 // Work is what every version needs to be told: what to image, where, and what the reviewer should know.
 type Work struct {
@@ -114,6 +118,9 @@ func (in *EditImageRequestInput) problems(a Actor, r *ImageRequest, v Visibility
 	}
 	if in.Icon.To != nil {
 		p.line("icon", *in.Icon.To, MaxIcon)
+		if !p.On("icon") && elsewhere.MatchString(*in.Icon.To) {
+			p.add("icon", "Give a relative path, without a scheme or a host.")
+		}
 	}
 	if in.Description != nil {
 		p.text("description", *in.Description, MaxText)
