@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
@@ -37,11 +38,16 @@ type Options struct {
 	Log      *slog.Logger
 }
 
+// schema is what all handlers of this process share, so that it is changed but once.
+var schema = sync.OnceValue(func() *ast.Schema {
+	s := generated.NewExecutableSchema(generated.Config{}).Schema()
+	delete(s.Directives, "defer") // over a plain POST it would lose data
+	return s
+})
+
 // New makes the handler that answers GraphQL.
 func New(o Options) http.Handler {
-	schema := generated.NewExecutableSchema(generated.Config{Resolvers: &Resolver{store: o.Store}})
-	delete(schema.Schema().Directives, "defer") // over a plain POST it would lose data
-	server := handler.New(schema)
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
 	server.AddTransport(transport.HTTP{Admit: o.admit})
 	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
 	server.SetParserTokenLimit(maxTokens)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,7 +28,7 @@ func (o *Options) check() error {
 	if o.BaseURL != "" {
 		u, err := url.Parse(o.BaseURL)
 		if err != nil || !strings.HasPrefix(u.Scheme, "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("rest: the base URL %q is not like https://images.example.org", o.BaseURL)
+			return errors.New("rest: the base URL is not like https://images.example.org: scheme, host and path alone") // it may hold a password
 		}
 		o.BaseURL = strings.TrimRight(o.BaseURL, "/")
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"imagerequests/db/dbtest"
+)
+
+// commandLines notes the command line of every process on this machine, as everybody may, until stop is called.
+func commandLines() (stop func() map[string]bool) {
+	seen := map[string]bool{}
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+			for _, name := range files {
+				text, _ := os.ReadFile(name)
+				seen[strings.ReplaceAll(string(text), "\x00", " ")] = true
+			}
+			select {
+			case <-ending:
+				return
+			case <-time.After(25 * time.Millisecond):
+			}
+		}
+	}()
+	return func() map[string]bool {
+		close(ending)
+		<-ended
+		return seen
+	}
+}
+
+func TestSecretsAreNotSeenByOthers(t *testing.T) {
+	t.Parallel()
+	stop := commandLines()
+	dir := folder(t)
+	p := startServer(t, dir, "--verbose", "--demo")
+	maker := launch(t, nil, "token", "create", "--verbose", "--user=ann", "--data="+dir)
+	if code := maker.wait(t); code != 0 {
+		t.Fatalf("token create ends with %d: %s", code, maker.err)
+	}
+	token := strings.TrimSpace(maker.out.String())
+
+	show := func() {
+		for _, sent := range []string{token, token + " " + token, "x" + token, "demo-admin"} {
+			viewer(t, p.base, sent)
+			fetch(t, http.MethodGet, p.base+"/image_requests", sent, "")
+			fetch(t, http.MethodPost, p.base+"/image_requests", sent, `{"name": 7}`, "Idempotency-Key: "+token)
+		}
+	}
+	show()
+	if err := syscall.Kill(postmaster(dir), syscall.SIGKILL); err != nil { // for what is logged of errors
+		t.Fatal(err)
+	}
+	show()
+	eventually(t, "the service is ready again", func() bool { return ready(t, p.base) })
+	show()
+
+	cfg := dbtest.Empty(t)
+	own := launch(t, []string{"DATABASE_URL=" + url(cfg)}, "serve", "--listen=127.0.0.1:0", "--verbose")
+	eventually(t, "the server serves over a database of one's own", func() bool { return greeted(own.out) != "" || own.ended() })
+	wrong := launch(t, []string{"DATABASE_URL=" + strings.Replace(url(cfg), "dbname=", "dbname=no", 1)}, "migrate", "--verbose")
+	wrong.wait(t)
+	own.stop(t)
+	p.stop(t)
+
+	password, err := os.ReadFile(filepath.Join(dir, "pg", "password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "pg", "postgres.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := stop()
+	secrets := []string{strings.TrimSpace(string(password)), cfg.Password, token}
+	for _, secret := range secrets {
+		if len(secret) < 20 {
+			t.Fatalf("a secret of %d characters is none", len(secret))
+		}
+		for line := range lines {
+			if strings.Contains(line, secret) {
+				t.Errorf("the process list shows the secret %s: %s", secret, line)
+			}
+		}
+		for name, text := range map[string]string{
+			"log": p.err.String() + maker.err.String() + own.err.String() + wrong.err.String(), "greeting": p.out.String() + own.out.String(), "Postgres log": string(log),
+		} {
+			if strings.Contains(text, secret) {
+				t.Errorf("the %s shows the secret %s: %s", name, secret, text)
+			}
+		}
+	}
+	for _, word := range []string{"initdb", "postgres -D " + dir, "token create"} {
+		if !strings.Contains(strings.Join(slices.Collect(maps.Keys(lines)), "\n"), word) {
+			t.Errorf("no process of %q was seen, so that nothing is shown", word)
+		}
+	}
+	if !strings.Contains(p.err.String(), "the database server died") || wrong.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("the errors did not come: %s%s", p.err, wrong.err)
+	}
+}
