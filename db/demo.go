@@ -56,11 +56,18 @@ func (s *Store) LoadDemo(ctx context.Context) error {
 	})
 }
 
+// saveProviders adds the providers whose ids are free; others are left as they are.
 func saveProviders(ctx context.Context, tx bun.Tx, providers []*imaging.Provider, now time.Time) error {
-	if _, err := tx.NewInsert().Model(&providers).On("CONFLICT (id) DO NOTHING").Exec(ctx); err != nil {
-		return fmt.Errorf("save providers: %w", err)
-	}
 	for _, p := range providers {
+		result, err := tx.NewInsert().Model(p).On("CONFLICT (id) DO NOTHING").Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("save provider: %w", err)
+		}
+		if n, err := result.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			continue
+		}
 		changes, err := imaging.Diff(nil, p)
 		if err != nil {
 			return err

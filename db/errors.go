@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,12 +55,17 @@ func (s *Store) translate(err error) error {
 	return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(err)
 }
 
-// away tells whether the error means that the database cannot be reached, or not in time.
+// lost are the errors that mean that the database cannot be reached, or not in time. ErrTxDone is among them: it comes
+// from a transaction whose caller went away.
+var lost = []error{
+	context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone,
+	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, safedriver.ErrCommitUnknown,
+}
+
+// away tells whether the error is one of them, or the network's.
 func away(err error) bool {
 	var network *net.OpError
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, sql.ErrConnDone) ||
-		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, safedriver.ErrCommitUnknown) || errors.As(err, &network)
+	return errors.As(err, &network) || slices.ContainsFunc(lost, func(l error) bool { return errors.Is(err, l) })
 }
 
 func unavailable(cause error) error {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -25,6 +26,10 @@ func (s *Store) CreateToken(ctx context.Context, a imaging.Actor, t imaging.Toke
 		return "", nil, fmt.Errorf("make an id: %w", err)
 	}
 	secret = imaging.Secret()
+	if t.ExpiresAt != nil {
+		cut := t.ExpiresAt.UTC().Truncate(time.Microsecond)
+		t.ExpiresAt = &cut
+	}
 	t.SecretHash, t.CreatedAt, t.RevokedAt = imaging.HashSecret(secret), s.moment(), nil
 	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		return s.saveToken(ctx, tx, a, imaging.TokenCreated, nil, &t)

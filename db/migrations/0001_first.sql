@@ -102,7 +102,7 @@ CREATE TABLE versions (
   CONSTRAINT versions_end_with_their_status
     CHECK (status NOT IN ('DENIED', 'CANCELLED', 'FAILED') OR end_date IS NOT NULL),
   CONSTRAINT versions_denied_for_a_reason
-    CHECK (status <> 'DENIED' OR decided_by IS NOT NULL AND decided_at IS NOT NULL AND char_length(decision) > 0),
+    CHECK (status <> 'DENIED' OR decided_by IS NOT NULL AND decided_at IS NOT NULL AND decision IS NOT NULL AND decision <> ''),
   CONSTRAINT versions_approved_by_a_decision
     CHECK (status NOT IN ('APPROVED', 'IMAGING', 'COMPLETED') OR decided_at IS NOT NULL),
   CONSTRAINT versions_questioned_with_a_question
@@ -196,9 +196,9 @@ CREATE TABLE tokens (
               AND roles <@ ARRAY['REQUESTER', 'REVIEWER', 'WORKER', 'ADMIN']),
   providers   integer[] CHECK (cardinality(providers) BETWEEN 1 AND 100 AND array_ndims(providers) = 1 AND array_position(providers, NULL) IS NULL),
   secret_hash bytea NOT NULL UNIQUE CHECK (octet_length(secret_hash) = 32),
-  created_at  timestamptz NOT NULL,
+  created_at  timestamptz NOT NULL CHECK (created_at >= '0001-01-01Z' AND created_at < '10000-01-01Z'),
   expires_at  timestamptz CHECK (expires_at >= '0001-01-01Z' AND expires_at < '10000-01-01Z'),
-  revoked_at  timestamptz
+  revoked_at  timestamptz CHECK (revoked_at >= '0001-01-01Z' AND revoked_at < '10000-01-01Z')
 );
 COMMENT ON TABLE tokens IS 'Who may act as whom. The secret itself is never stored.';
 COMMENT ON COLUMN tokens.providers IS 'What the roles of reviewer and worker are confined to; null: not confined.';

@@ -1,0 +1,353 @@
+CREATE FUNCTION public.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION public.refuse_gap() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NEW.image_request_id IS NOT NULL AND NEW.seq > 1
+     AND NOT EXISTS (SELECT FROM events WHERE image_request_id = NEW.image_request_id AND seq = NEW.seq - 1) THEN
+    RAISE EXCEPTION 'event % of % leaves a gap', NEW.seq, NEW.image_request_id USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE TABLE public.events (
+    id bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    image_request_id uuid,
+    version_id uuid,
+    seq integer,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL COLLATE pg_catalog."C",
+    action text NOT NULL COLLATE pg_catalog."C",
+    from_status text COLLATE pg_catalog."C",
+    to_status text COLLATE pg_catalog."C",
+    changes jsonb NOT NULL,
+    CONSTRAINT events_action_check CHECK (((char_length(action) >= 1) AND (char_length(action) <= 64))),
+    CONSTRAINT events_actor_check CHECK ((char_length(actor) <= 150)),
+    CONSTRAINT events_at_check CHECK (((at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT events_changes_check CHECK ((jsonb_typeof(changes) = 'object'::text)),
+    CONSTRAINT events_seq_check CHECK ((seq >= 1)),
+    CONSTRAINT events_with_a_request_have_a_number CHECK (((image_request_id IS NULL) = (seq IS NULL)))
+);
+
+COMMENT ON TABLE public.events IS 'What happened, written in the transaction that changed the state, never changed itself.';
+
+COMMENT ON COLUMN public.events.xid IS 'The transaction that wrote it: readers go up to the oldest one that still runs, so that none is passed over.';
+
+COMMENT ON COLUMN public.events.seq IS 'Without a gap within an image request; null for providers and tokens.';
+
+COMMENT ON COLUMN public.events.actor IS 'A user name; empty for the service itself.';
+
+COMMENT ON COLUMN public.events.changes IS 'Each field that changed, with what it was and what it is.';
+
+ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.idempotency_keys (
+    username text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    input_hash bytea NOT NULL,
+    image_request_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_keys_input_hash_check CHECK ((octet_length(input_hash) = 32)),
+    CONSTRAINT idempotency_keys_key_check CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
+    CONSTRAINT idempotency_keys_username_check CHECK (((char_length(username) >= 1) AND (char_length(username) <= 150)))
+);
+
+COMMENT ON TABLE public.idempotency_keys IS 'What a create with a key has made, kept in its transaction and for at least 24 hours.';
+
+COMMENT ON COLUMN public.idempotency_keys.input_hash IS 'SHA-256 of the operation and its input: the same key with another input is refused.';
+
+CREATE TABLE public.image_requests (
+    id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    icon text,
+    description text NOT NULL,
+    tags text[] NOT NULL,
+    created_by text NOT NULL COLLATE pg_catalog."C",
+    visibility text NOT NULL COLLATE pg_catalog."C",
+    shared_with text[] NOT NULL COLLATE pg_catalog."C",
+    start_date timestamp with time zone NOT NULL,
+    end_date timestamp with time zone,
+    revision integer NOT NULL,
+    status text NOT NULL COLLATE pg_catalog."C",
+    instance uuid NOT NULL,
+    provider_id integer NOT NULL,
+    search_text text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT image_requests_created_by_check CHECK (((char_length(created_by) >= 1) AND (char_length(created_by) <= 150))),
+    CONSTRAINT image_requests_dates_can_be_read_back CHECK (((start_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (start_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (end_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (end_date < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT image_requests_description_check CHECK ((char_length(description) <= 16384)),
+    CONSTRAINT image_requests_icon_check CHECK (((char_length(icon) >= 1) AND (char_length(icon) <= 1024))),
+    CONSTRAINT image_requests_name_check CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 256)) AND (name = btrim(name)))),
+    CONSTRAINT image_requests_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT image_requests_shared_with_is_a_list CHECK (((COALESCE(array_ndims(shared_with), 1) = 1) AND (cardinality(shared_with) <= 200) AND (array_position(shared_with, NULL::text) IS NULL))),
+    CONSTRAINT image_requests_shared_with_users_only CHECK (((visibility = 'USERS'::text) = (cardinality(shared_with) > 0))),
+    CONSTRAINT image_requests_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
+    CONSTRAINT image_requests_tags_are_a_list CHECK (((COALESCE(array_ndims(tags), 1) = 1) AND (cardinality(tags) <= 64) AND (array_position(tags, NULL::text) IS NULL))),
+    CONSTRAINT image_requests_visibility_check CHECK ((visibility = ANY (ARRAY['PUBLIC'::text, 'PRIVATE'::text, 'USERS'::text])))
+);
+
+COMMENT ON TABLE public.image_requests IS 'Images that somebody asked for. A lock on the row orders all that happens to it and its versions.';
+
+COMMENT ON COLUMN public.image_requests.shared_with IS 'Exact user names; not empty with visibility USERS, and only then.';
+
+COMMENT ON COLUMN public.image_requests.end_date IS 'When it was retired, or will be.';
+
+COMMENT ON COLUMN public.image_requests.revision IS 'Counts the changes: the seq of its newest event.';
+
+COMMENT ON COLUMN public.image_requests.status IS 'Of the newest version, kept here for lists.';
+
+COMMENT ON COLUMN public.image_requests.instance IS 'Of the newest version, kept here for lists.';
+
+COMMENT ON COLUMN public.image_requests.provider_id IS 'Of the newest version, kept here for lists.';
+
+COMMENT ON COLUMN public.image_requests.search_text IS 'Name, description and tags in lower case, one a line.';
+
+CREATE TABLE public.providers (
+    id integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    active boolean NOT NULL,
+    auto_approve boolean NOT NULL,
+    CONSTRAINT providers_id_check CHECK ((id >= 1)),
+    CONSTRAINT providers_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 256)))
+);
+
+COMMENT ON TABLE public.providers IS 'Clouds, or parts of one, that images are made for. Never deleted: set inactive.';
+
+COMMENT ON COLUMN public.providers.active IS 'Whether it takes new requests.';
+
+COMMENT ON COLUMN public.providers.auto_approve IS 'Whether its versions are approved without a reviewer.';
+
+CREATE TABLE public.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum bytea NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.schema_migrations IS 'The steps that made this schema.';
+
+CREATE TABLE public.tokens (
+    id uuid NOT NULL,
+    username text NOT NULL COLLATE pg_catalog."C",
+    roles text[] NOT NULL,
+    providers integer[],
+    secret_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT tokens_created_at_check CHECK (((created_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT tokens_expires_at_check CHECK (((expires_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT tokens_providers_check CHECK ((((cardinality(providers) >= 1) AND (cardinality(providers) <= 100)) AND (array_ndims(providers) = 1) AND (array_position(providers, NULL::integer) IS NULL))),
+    CONSTRAINT tokens_revoked_at_check CHECK (((revoked_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT tokens_roles_check CHECK ((((cardinality(roles) >= 1) AND (cardinality(roles) <= 4)) AND (array_ndims(roles) = 1) AND (roles <@ ARRAY['REQUESTER'::text, 'REVIEWER'::text, 'WORKER'::text, 'ADMIN'::text]))),
+    CONSTRAINT tokens_secret_hash_check CHECK ((octet_length(secret_hash) = 32)),
+    CONSTRAINT tokens_username_check CHECK (((char_length(username) >= 1) AND (char_length(username) <= 150)))
+);
+
+COMMENT ON TABLE public.tokens IS 'Who may act as whom. The secret itself is never stored.';
+
+COMMENT ON COLUMN public.tokens.providers IS 'What the roles of reviewer and worker are confined to; null: not confined.';
+
+COMMENT ON COLUMN public.tokens.secret_hash IS 'SHA-256 of the secret, which is 256 random bits.';
+
+CREATE TABLE public.versions (
+    id uuid NOT NULL,
+    image_request_id uuid NOT NULL,
+    ordinal integer NOT NULL,
+    alias text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL COLLATE pg_catalog."C",
+    change_log text NOT NULL,
+    instance uuid NOT NULL,
+    ip_address text,
+    provider_id integer NOT NULL,
+    software text NOT NULL,
+    sys text NOT NULL,
+    exclude text NOT NULL,
+    start_date timestamp with time zone NOT NULL,
+    end_date timestamp with time zone,
+    status text NOT NULL COLLATE pg_catalog."C",
+    decided_by text COLLATE pg_catalog."C",
+    decided_at timestamp with time zone,
+    decision text,
+    questioned_by text COLLATE pg_catalog."C",
+    questioned_at timestamp with time zone,
+    question text,
+    answered_at timestamp with time zone,
+    answer text,
+    attempt integer DEFAULT 0 NOT NULL,
+    stage text,
+    percent smallint,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    excluded text[],
+    imaging_started timestamp with time zone,
+    imaging_ended timestamp with time zone,
+    lease_token uuid,
+    lease_holder text COLLATE pg_catalog."C",
+    lease_expires_at timestamp with time zone,
+    failure_code text COLLATE pg_catalog."C",
+    failure_message text,
+    failure_detail text,
+    failure_retryable boolean,
+    CONSTRAINT versions_alias_check CHECK (((char_length(alias) >= 1) AND (char_length(alias) <= 256))),
+    CONSTRAINT versions_alias_is_the_id_until_the_image_exists CHECK (((status = 'COMPLETED'::text) OR (alias = (id)::text))),
+    CONSTRAINT versions_answer_check CHECK ((char_length(answer) <= 16384)),
+    CONSTRAINT versions_approved_by_a_decision CHECK (((status <> ALL (ARRAY['APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text])) OR (decided_at IS NOT NULL))),
+    CONSTRAINT versions_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT versions_change_log_check CHECK ((char_length(change_log) <= 16384)),
+    CONSTRAINT versions_dates_can_be_read_back CHECK (((start_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (start_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (end_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (end_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (decided_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (decided_at < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (questioned_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (questioned_at < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (answered_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (answered_at < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_started >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_started < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_ended >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_ended < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (lease_expires_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (lease_expires_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT versions_decided_by_check CHECK (((char_length(decided_by) >= 1) AND (char_length(decided_by) <= 150))),
+    CONSTRAINT versions_decision_check CHECK ((char_length(decision) <= 16384)),
+    CONSTRAINT versions_denied_for_a_reason CHECK (((status <> 'DENIED'::text) OR ((decided_by IS NOT NULL) AND (decided_at IS NOT NULL) AND (decision IS NOT NULL) AND (decision <> ''::text)))),
+    CONSTRAINT versions_end_with_their_status CHECK (((status <> ALL (ARRAY['DENIED'::text, 'CANCELLED'::text, 'FAILED'::text])) OR (end_date IS NOT NULL))),
+    CONSTRAINT versions_exclude_check CHECK ((char_length(exclude) <= 16384)),
+    CONSTRAINT versions_excluded_is_a_list CHECK (((COALESCE(array_ndims(excluded), 1) = 1) AND (array_position(excluded, NULL::text) IS NULL))),
+    CONSTRAINT versions_failed_for_a_reason CHECK (((status <> 'FAILED'::text) OR ((failure_code IS NOT NULL) AND (failure_message IS NOT NULL) AND (failure_retryable IS NOT NULL)))),
+    CONSTRAINT versions_failure_code_check CHECK (((char_length(failure_code) >= 1) AND (char_length(failure_code) <= 64))),
+    CONSTRAINT versions_failure_detail_check CHECK ((char_length(failure_detail) <= 65536)),
+    CONSTRAINT versions_failure_message_check CHECK (((char_length(failure_message) >= 1) AND (char_length(failure_message) <= 16384))),
+    CONSTRAINT versions_ip_address_check CHECK ((char_length(ip_address) <= 255)),
+    CONSTRAINT versions_lease_holder_check CHECK (((char_length(lease_holder) >= 1) AND (char_length(lease_holder) <= 150))),
+    CONSTRAINT versions_leased_while_imaging CHECK (
+CASE
+    WHEN (status = 'IMAGING'::text) THEN ((lease_token IS NOT NULL) AND (lease_holder IS NOT NULL) AND (lease_expires_at IS NOT NULL))
+    ELSE ((lease_token IS NULL) AND (lease_holder IS NULL) AND (lease_expires_at IS NULL))
+END),
+    CONSTRAINT versions_ordinal_check CHECK ((ordinal >= 1)),
+    CONSTRAINT versions_percent_check CHECK (((percent >= 0) AND (percent <= 100))),
+    CONSTRAINT versions_question_check CHECK (((char_length(question) >= 1) AND (char_length(question) <= 16384))),
+    CONSTRAINT versions_questioned_by_check CHECK (((char_length(questioned_by) >= 1) AND (char_length(questioned_by) <= 150))),
+    CONSTRAINT versions_questioned_with_a_question CHECK (((status <> 'NEEDS_INFO'::text) OR ((question IS NOT NULL) AND (questioned_by IS NOT NULL) AND (questioned_at IS NOT NULL)))),
+    CONSTRAINT versions_software_check CHECK ((char_length(software) <= 16384)),
+    CONSTRAINT versions_stage_check CHECK ((char_length(stage) <= 256)),
+    CONSTRAINT versions_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
+    CONSTRAINT versions_sys_check CHECK ((char_length(sys) <= 16384)),
+    CONSTRAINT versions_version_check CHECK (((char_length(version) >= 1) AND (char_length(version) <= 64)))
+);
+
+COMMENT ON TABLE public.versions IS 'Imagings of one instance on one provider, with their life cycle.';
+
+COMMENT ON COLUMN public.versions.ordinal IS 'Place within the request, from 1; the highest is the newest.';
+
+COMMENT ON COLUMN public.versions.alias IS 'The name under which the provider knows the image; the id of the version until there is an image.';
+
+COMMENT ON COLUMN public.versions.version IS 'The label.';
+
+COMMENT ON COLUMN public.versions.ip_address IS 'Named by the client, never relied upon.';
+
+COMMENT ON COLUMN public.versions.decided_by IS 'Null where the provider approved by itself.';
+
+COMMENT ON COLUMN public.versions.attempt IS 'How often a worker has begun it.';
+
+COMMENT ON COLUMN public.versions.excluded IS 'The paths of exclude that the imager found and left out.';
+
+COMMENT ON COLUMN public.versions.lease_token IS 'Known to the worker that images it; each of its writes must show it.';
+
+COMMENT ON COLUMN public.versions.lease_expires_at IS 'By the clock of the database.';
+
+COMMENT ON COLUMN public.versions.failure_detail IS 'For staff.';
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_of_a_request_are_numbered UNIQUE (image_request_id, seq);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (username, key);
+
+ALTER TABLE ONLY public.image_requests
+    ADD CONSTRAINT image_requests_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.providers
+    ADD CONSTRAINT providers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_secret_hash_key UNIQUE (secret_hash);
+
+ALTER TABLE ONLY public.versions
+    ADD CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias);
+
+ALTER TABLE ONLY public.versions
+    ADD CONSTRAINT versions_image_request_id_ordinal_key UNIQUE (image_request_id, ordinal);
+
+ALTER TABLE ONLY public.versions
+    ADD CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version);
+
+ALTER TABLE ONLY public.versions
+    ADD CONSTRAINT versions_pkey PRIMARY KEY (id);
+
+CREATE INDEX events_in_order ON public.events USING btree (xid, id);
+
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX image_requests_by_name ON public.image_requests USING btree (name, id);
+
+CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, start_date, id);
+
+CREATE INDEX image_requests_by_shared_with ON public.image_requests USING gin (shared_with);
+
+CREATE INDEX image_requests_by_start_date ON public.image_requests USING btree (start_date, id);
+
+CREATE INDEX image_requests_by_status ON public.image_requests USING btree (status, id);
+
+CREATE INDEX image_requests_by_tag ON public.image_requests USING gin (tags);
+
+CREATE INDEX versions_by_instance ON public.versions USING btree (instance);
+
+CREATE INDEX versions_by_lease ON public.versions USING btree (lease_expires_at) WHERE (status = 'IMAGING'::text);
+
+CREATE INDEX versions_by_start_date ON public.versions USING btree (start_date, id);
+
+CREATE INDEX versions_by_status ON public.versions USING btree (status, provider_id, start_date, id);
+
+CREATE UNIQUE INDEX versions_one_open_per_instance ON public.versions USING btree (instance) WHERE (status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text]));
+
+CREATE TRIGGER events_are_append_only BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER events_are_not_emptied BEFORE TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
+
+CREATE TRIGGER events_have_no_gap AFTER INSERT ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_gap();
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_image_request_id_fkey FOREIGN KEY (image_request_id) REFERENCES public.image_requests(id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.versions(id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_image_request_id_fkey FOREIGN KEY (image_request_id) REFERENCES public.image_requests(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.versions(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.image_requests
+    ADD CONSTRAINT image_requests_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);
+
+ALTER TABLE ONLY public.versions
+    ADD CONSTRAINT versions_image_request_id_fkey FOREIGN KEY (image_request_id) REFERENCES public.image_requests(id);
+
+ALTER TABLE ONLY public.versions
+    ADD CONSTRAINT versions_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES public.providers(id);

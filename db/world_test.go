@@ -1,0 +1,207 @@
+package db_test
+
+import (
+	"bytes"
+	"cmp"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerequests/db"
+	"imagerequests/db/dbtest"
+	"imagerequests/imaging"
+)
+
+// epoch is where the times of random worlds lie around.
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
+
+// Few values, so that ties and hits are frequent, and odd ones, so that none is changed on its way.
+var (
+	someNames = []string{"alpha", "Alpha", "alpha beta", "ä", "line\nbreak", `it's "q" \ ? $1 %`, "日本"}
+	someTags  = []string{"a", "A", "it's", `"quoted"`, `back\slash`, "{x,y}", "NULL", "two words", "ü?", "%_"}
+	someUsers = []string{"ann", "Ann", "an", "bob", "carl", `d"a,v\e`, "worker", "reviewer"}
+)
+
+// world is a database full of random requests, and the same as a plain model.
+type world struct {
+	*db.Store
+	sql       *sql.DB
+	rnd       *rand.Rand
+	providers []*imaging.Provider
+	requests  []*imaging.ImageRequest // whole, never redacted
+	instances []uuid.UUID             // shared by versions that are not open
+}
+
+func newWorld(t testing.TB, seed uint64, size int) *world {
+	t.Helper()
+	cfg := dbtest.Config(t)
+	w := &world{Store: dbtest.Open(t, cfg), sql: dbtest.SQL(t, cfg), rnd: rand.New(rand.NewPCG(seed, 0))}
+	for id := 1; id <= 4; id++ {
+		p := &imaging.Provider{ID: id, Name: fmt.Sprintf("provider %d", id), Active: id < 4, AutoApprove: id == 2}
+		execute(t, w.sql, "INSERT INTO providers VALUES ($1, $2, $3, $4)", p.ID, p.Name, p.Active, p.AutoApprove)
+		w.providers = append(w.providers, p)
+		w.instances = append(w.instances, w.id())
+	}
+	for range size {
+		w.requests = append(w.requests, w.request())
+	}
+	if err := w.Put(t.Context(), w.requests...); err != nil {
+		t.Fatal(err)
+	}
+	execute(t, w.sql, "ANALYZE")
+	return w
+}
+
+func (w *world) id() (id uuid.UUID) {
+	for i := range id {
+		id[i] = byte(w.rnd.Uint32())
+	}
+	return id
+}
+
+func pick[T any](w *world, from []T) T { return from[w.rnd.IntN(len(from))] }
+
+// some picks up to so many of them, each at most once; never nil.
+func some[T any](w *world, from []T, most int) []T {
+	out := []T{}
+	for _, i := range w.rnd.Perm(len(from))[:w.rnd.IntN(min(most, len(from))+1)] {
+		out = append(out, from[i])
+	}
+	return out
+}
+
+// maybe is a pointer to v, or nil.
+func maybe[T any](w *world, v T) *T {
+	if w.rnd.IntN(2) == 0 {
+		return nil
+	}
+	return &v
+}
+
+// moment is one of few times, to the microsecond.
+func (w *world) moment() time.Time {
+	return epoch.Add(time.Duration(w.rnd.IntN(5)) * time.Hour).Add(time.Duration(w.rnd.IntN(2)) * time.Microsecond)
+}
+
+func (w *world) request() *imaging.ImageRequest {
+	r := &imaging.ImageRequest{
+		ID: w.id(), Name: pick(w, someNames), Icon: maybe(w, "icons/x.png"), Description: pick(w, []string{"", "plain", "Größe alpha"}),
+		Tags: some(w, someTags, 3), CreatedBy: pick(w, someUsers), Visibility: pick(w, imaging.Visibilities), SharedWith: []string{},
+		StartDate: w.moment(), Revision: 1 + w.rnd.IntN(5),
+	}
+	if r.Visibility == imaging.Users {
+		r.SharedWith = append(some(w, someUsers, 2), "zoe")
+	}
+	switch w.rnd.IntN(3) {
+	case 0:
+		r.EndDate = new(w.moment()) // in the past
+	case 1:
+		r.EndDate = new(w.moment().AddDate(1000, 0, 0))
+	}
+	for n := range 1 + w.rnd.IntN(4) {
+		r.Versions = append(r.Versions, w.version(r, n+1))
+	}
+	r.Settle()
+	return r
+}
+
+func (w *world) version(r *imaging.ImageRequest, ordinal int) *imaging.Version {
+	p := pick(w, w.providers)
+	v := &imaging.Version{
+		ID: w.id(), ImageRequestID: r.ID, ImageRequest: r, Ordinal: ordinal, Version: fmt.Sprintf("v%d", ordinal), ChangeLog: "log",
+		Instance: w.id(), IPAddress: maybe(w, "10.0.0.1"), ProviderID: p.ID, Provider: p, Software: `soft\ware`,
+		Sys: new("sys"), Exclude: new("/home\n*.pem"), StartDate: w.moment(), Status: pick(w, imaging.Statuses),
+	}
+	v.Alias = v.ID.String()
+	if v.Status == imaging.Completed {
+		v.Alias = "image-" + v.Alias
+	}
+	if !v.Status.Open() {
+		v.EndDate = new(w.moment())
+		v.Instance = pick(w, append(w.instances, v.Instance))
+	}
+	if v.Status != imaging.Pending && v.Status != imaging.NeedsInfo {
+		v.DecidedBy, v.DecidedAt, v.Decision = maybe(w, "reviewer"), new(w.moment()), maybe(w, "reason")
+	}
+	if v.Status == imaging.Denied {
+		v.DecidedBy, v.Decision = new("reviewer"), new("no")
+	}
+	return v
+}
+
+// shown is what the actor may see of the world, as the rules of imaging say.
+func (w *world) shown(a imaging.Actor) []*imaging.ImageRequest {
+	shown := []*imaging.ImageRequest{}
+	for _, r := range w.requests {
+		if imaging.Visible(a, r) {
+			c := clone(r)
+			imaging.Redact(a, c)
+			shown = append(shown, c)
+		}
+	}
+	return shown
+}
+
+// clone is a copy that can be redacted.
+func clone(r *imaging.ImageRequest) *imaging.ImageRequest {
+	c := *r
+	c.Versions = nil
+	for _, v := range r.Versions {
+		cv := *v
+		cv.ImageRequest = &c
+		c.Versions = append(c.Versions, &cv)
+	}
+	return &c
+}
+
+// versions are all versions of the requests.
+func versions(requests []*imaging.ImageRequest) []*imaging.Version {
+	all := []*imaging.Version{}
+	for _, r := range requests {
+		all = append(all, r.Versions...)
+	}
+	return all
+}
+
+// key is a row's place in a list: what the list is ordered by, and its id.
+type key struct {
+	moment time.Time
+	text   string
+	id     uuid.UUID
+}
+
+func requestKey(r *imaging.ImageRequest, f imaging.OrderField) key {
+	switch f {
+	case imaging.ByName:
+		return key{text: r.Name, id: r.ID}
+	case imaging.ByStatus:
+		return key{text: string(r.Status), id: r.ID}
+	default:
+		return key{moment: r.StartDate, id: r.ID}
+	}
+}
+
+func versionKey(v *imaging.Version, f imaging.OrderField) key {
+	if f == imaging.ByStatus {
+		return key{text: string(v.Status), id: v.ID}
+	}
+	return key{moment: v.StartDate, id: v.ID}
+}
+
+// ordered sorts rows as a list of this order has them.
+func ordered[T any](rows []T, o imaging.Order, of func(T, imaging.OrderField) key) []T {
+	slices.SortFunc(rows, func(x, y T) int {
+		a, b := of(x, o.Field), of(y, o.Field)
+		n := cmp.Or(a.moment.Compare(b.moment), cmp.Compare(a.text, b.text), bytes.Compare(a.id[:], b.id[:]))
+		if o.Direction == imaging.Desc {
+			return -n
+		}
+		return n
+	})
+	return rows
+}
