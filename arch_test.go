@@ -72,8 +72,9 @@ var may = map[string][]string{
 	"db":              {"db/safedriver", "imaging"},
 	"db/dbtest":       {"db", "db/embedded", "db/safedriver"},
 	"db/embedded":     {"db/safedriver"},
-	"graph":           {"auth", "db", "graph/generated", "graph/transport", "imaging"},
+	"graph":           {"auth", "db", "graph/generated", "graph/limits", "graph/transport", "imaging"},
 	"graph/generated": {"db", "graph/scalar", "imaging"},
+	"graph/limits":    {"imaging"},
 	"graph/transport": {"imaging"},
 	"rest":            {"auth", "db", "imaging"},
 }

@@ -20,15 +20,13 @@ import (
 	"imagerequests/auth"
 	"imagerequests/db"
 	"imagerequests/graph/generated"
+	"imagerequests/graph/limits"
 	"imagerequests/graph/transport"
 	"imagerequests/imaging"
 )
 
-// Limits of a document, and how many parsed ones are kept.
-const (
-	maxTokens    = 1000
-	cachedParses = 256
-)
+// cachedParses is how many parsed documents are kept.
+const cachedParses = 256
 
 // Options are what the GraphQL door needs.
 type Options struct {
@@ -50,11 +48,12 @@ func New(o Options) http.Handler {
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
 	server.AddTransport(transport.HTTP{Admit: o.admit})
 	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
-	server.SetParserTokenLimit(maxTokens)
+	server.SetParserTokenLimit(limits.MaxTokens)
 	server.SetErrorPresenter(o.present)
 	server.SetRecoverFunc(func(_ context.Context, cause any) error {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
+	server.Use(limits.Operation{})
 	server.Use(extension.Introspection{})
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))

@@ -22,7 +22,7 @@ import (
 
 // Limits of a request.
 const (
-	MaxBody      = 256 << 10
+	MaxBody      = 1 << 20 // as much as the REST door takes
 	bodyDeadline = 10 * time.Second
 )
 
@@ -117,7 +117,7 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, &refusal{http.StatusRequestEntityTooLarge, "The body is larger than 256 KiB."}
+		return nil, &refusal{http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB."}
 	case err != nil:
 		return nil, badRequest("The body could not be read to its end.")
 	}
