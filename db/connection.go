@@ -40,10 +40,12 @@ func (c *Connection[T]) Nodes() []T {
 // TotalCount is how many rows the whole list has for the caller, exactly. It asks the database at each call.
 func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) { return c.count(ctx) }
 
-// connect makes a page of rows, which were read in the direction of the slice and one further than it asks for.
-func connect[T any](rows []T, s imaging.Slice, n int, fromEnd bool, cursor func(T) string, count func(context.Context) (int, error)) *Connection[T] {
-	more := len(rows) > n
-	rows = rows[:min(n, len(rows))]
+// first cuts what was read, one row further than the slice asks for, to what it asks for, and tells whether there is more.
+func (c *cut) first(read int) (n int, more bool) { return min(read, c.n), read > c.n }
+
+// connect makes a page of rows, which were read in the direction of the slice; more tells whether others lie beyond.
+func connect[T any](rows []T, more bool, s imaging.Slice, cursor func(T) string, count func(context.Context) (int, error)) *Connection[T] {
+	fromEnd := s.Last != nil
 	if fromEnd {
 		slices.Reverse(rows)
 	}

@@ -28,11 +28,13 @@ func (s *Store) ImageRequests(ctx context.Context, a imaging.Actor, slice imagin
 	if err != nil {
 		return nil, err
 	}
+	n, more := cut.first(len(rows))
+	rows = rows[:n]
 	cursor := func(r *imaging.ImageRequest) string {
 		return encodeCursor(requestTable, order, requestValue(r, order.Field), r.ID)
 	}
 	count := func(ctx context.Context) (int, error) { return s.CountImageRequests(ctx, a, f) }
-	return connect(rows, slice, cut.n, cut.fromEnd, cursor, count), nil
+	return connect(rows, more, slice, cursor, count), nil
 }
 
 // CountImageRequests is how many requests ImageRequests has in all for this actor and filter, exactly.
@@ -77,7 +79,8 @@ func (s *Store) Versions(ctx context.Context, a imaging.Actor, slice imaging.Sli
 	if err := page.Scan(ctx, &keys); err != nil {
 		return nil, s.translate(err)
 	}
-	rows, err := s.versionsOf(ctx, a, keys)
+	n, more := cut.first(len(keys))
+	rows, err := s.versionsOf(ctx, a, keys[:n])
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +91,7 @@ func (s *Store) Versions(ctx context.Context, a imaging.Actor, slice imaging.Sli
 		n, err := s.wantedVersions(a, f).Count(ctx)
 		return int(n), s.translate(err)
 	}
-	return connect(rows, slice, cut.n, cut.fromEnd, cursor, count), nil
+	return connect(rows, more, slice, cursor, count), nil
 }
 
 // versionsOf loads the versions with these keys through their requests, in the order of the keys.
