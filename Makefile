@@ -10,7 +10,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: postgres ## start a demonstration on http://127.0.0.1:8080, with a database of its own in ./data
-	$(GO) run . serve --demo
+	@$(GO) build -o bin/imagerequests .
+	@exec bin/imagerequests serve --demo
 
 build: ## build bin/imagerequests
 	$(GO) build -trimpath -o bin/imagerequests .
@@ -28,6 +29,7 @@ generated: ## fail if the generated code is not what the schema says
 lint: ## formatting, vet, staticcheck
 	@files=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go' 2>/dev/null || find . -name '*.go' -not -path './node_modules/*')); \
 	if [ -n "$$files" ]; then echo "not gofmt'd:"; echo "$$files"; exit 1; fi
+	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck ./...
 

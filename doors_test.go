@@ -121,7 +121,6 @@ func (r reply) graphqlRefusals(t testing.TB) []refusal {
 	var answer struct {
 		Errors []struct {
 			Message    string
-			Path       []any
 			Extensions struct{ Code, Field, Status string }
 		}
 	}
@@ -130,9 +129,6 @@ func (r reply) graphqlRefusals(t testing.TB) []refusal {
 	}
 	var all []refusal
 	for _, e := range answer.Errors {
-		if len(e.Path) > 2 && e.Path[0] == "variable" { // a variable of the wrong type: the path leads to it
-			e.Extensions.Field = fmt.Sprint(e.Path[2])
-		}
 		all = append(all, refusal{e.Extensions.Code, e.Extensions.Field, e.Message, e.Extensions.Status})
 	}
 	return all

@@ -38,9 +38,10 @@ type serve struct {
 // Time limits of the HTTP server, and how long an orderly stop waits for what is under way.
 const (
 	headerTimeout = 5 * time.Second
+	readTimeout   = 20 * time.Second // of a whole request, also of a body that nobody wants
 	writeTimeout  = 60 * time.Second
 	idleTimeout   = 2 * time.Minute
-	drainPatience = 15 * time.Second
+	drainPatience = 25 * time.Second // longer than a body may take
 	keysInterval  = time.Hour
 )
 
@@ -79,7 +80,7 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 		return err
 	}
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
@@ -112,6 +113,9 @@ func (s serve) check() error {
 	}
 	if s.Demo && !loopback(host) {
 		return fmt.Errorf("--demo accepts tokens that everybody knows, so it listens on a loopback address only, not on %q", host)
+	}
+	if s.Demo && (len(s.Host) > 0 || len(s.TrustedProxy) > 0) {
+		return errors.New("--demo accepts tokens that everybody knows, so it is not published: --host and --trusted-proxy do not go with it")
 	}
 	if !(s.Rate >= 0 && s.Rate <= math.MaxInt32) || s.Rate > 0 && s.Burst < 1 { // what is not a number is no rate either
 		return errors.New("--rate is a number from 0, and --burst from 1")
@@ -164,7 +168,26 @@ func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool)
 		graphql: graph.New(graph.Options{Store: store, Auth: authenticator, Throttle: throttle, Log: log}),
 		rest:    shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
 	}
+	if s.Demo {
+		return auth.Identify(onlyLoopback(r)), nil
+	}
 	return auth.Identify(r), nil
+}
+
+// onlyLoopback refuses requests that name another host than this machine's own: a page elsewhere whose name was made to lead
+// here must not be able to use the tokens that everybody knows.
+func onlyLoopback(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			host = r.Host
+		}
+		if !loopback(strings.Trim(host, "[]")) {
+			text(w, http.StatusMisdirectedRequest, "This is a demonstration: it answers to localhost alone.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // router sends each path to its handler. It never redirects: clients of the REST interface do not follow.

@@ -75,6 +75,8 @@ func TestRefusedSettings(t *testing.T) {
 	}{
 		{command: "serve --demo --listen=0.0.0.0:0", want: "loopback"},
 		{command: "serve --demo --listen=[::]:0", want: "loopback"},
+		{command: "serve --demo --listen=127.0.0.1:0 --host=images.example.org", want: "--host"},
+		{command: "serve --demo --listen=127.0.0.1:0 --trusted-proxy=10.0.0.0/8", want: "--trusted-proxy"},
 		{command: "serve --demo --listen=:0", want: "loopback"},
 		{command: "serve --demo --listen=192.0.2.1:0", want: "loopback"},
 		{command: "serve --demo --listen=images.example.org:0", want: "loopback"},
@@ -189,8 +191,12 @@ func TestSettingsComeFromTheEnvironmentUnlessFlagged(t *testing.T) {
 
 func TestHostsAndProxiesComeFromTheEnvironmentUnlessFlagged(t *testing.T) {
 	t.Parallel()
+	cfg := dbtest.Config(t)
+	if err := dbtest.Open(t, cfg).LoadDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	env := map[string]string{
-		"DATABASE_URL": url(dbtest.Empty(t)), "IMAGEREQUESTS_LISTEN": "127.0.0.1:0", "IMAGEREQUESTS_RATE": "0",
+		"DATABASE_URL": url(cfg), "IMAGEREQUESTS_LISTEN": "127.0.0.1:0", "IMAGEREQUESTS_RATE": "0",
 		"IMAGEREQUESTS_HOSTS": "one.example.org,two.example.org", "IMAGEREQUESTS_TRUSTED_PROXIES": "10.0.0.0/8,127.0.0.0/8",
 	}
 	for _, c := range []struct {
@@ -202,7 +208,7 @@ func TestHostsAndProxiesComeFromTheEnvironmentUnlessFlagged(t *testing.T) {
 		{[]string{"--host=three.example.org"}, "two.example.org", "/image_requests?"},
 		{[]string{"--trusted-proxy=10.0.0.0/8", "--trusted-proxy=192.168.0.0/16"}, "two.example.org", "http://127.0.0.1:"},
 	} {
-		s := serveHere(t, env, append(c.flags, "--demo")...)
+		s := serveHere(t, env, c.flags...)
 		a := fetch(t, http.MethodGet, s.base+"/image_requests?page_size=1", "", "", "X-Forwarded-Host: "+c.host, "X-Forwarded-Proto: https")
 		var page struct{ Next string }
 		if err := json.Unmarshal([]byte(a.body), &page); err != nil || !strings.HasPrefix(page.Next, c.link) {

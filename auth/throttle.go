@@ -46,14 +46,36 @@ type Budget struct {
 	Reset     time.Duration // until the budget is whole again
 }
 
+// Admit finds out who sent the request and takes it from their budget. Bad tokens have a budget of
+// their own for each address: each try costs us a look into the database. UNAUTHENTICATED, UNAVAILABLE, LIMITED.
+func (t *Throttle) Admit(a *Authenticator, r *http.Request) (imaging.Actor, Budget, error) {
+	actor, err := a.Actor(r)
+	if imaging.CodeOf(err) == imaging.Unauthenticated {
+		if budget, limited := t.take("bad tokens of " + t.caller(r)); limited != nil {
+			return actor, budget, limited
+		}
+	}
+	if err != nil {
+		return actor, Budget{}, err
+	}
+	budget, err := t.Take(r, actor)
+	return actor, budget, err
+}
+
 // Take spends one request of the caller. LIMITED, with the time to wait, if nothing is left.
 func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
+	if a.SignedIn() {
+		return t.take("user " + a.Username)
+	}
+	return t.take("address " + t.caller(r))
+}
+
+// caller is the network that the request comes from.
+func (t *Throttle) caller(r *http.Request) string { return network(Address(r, t.trusted)).String() }
+
+func (t *Throttle) take(key string) (Budget, error) {
 	if t.limit == rate.Inf {
 		return Budget{}, nil
-	}
-	key := "address " + network(Address(r, t.trusted)).String()
-	if a.SignedIn() {
-		key = "user " + a.Username
 	}
 	now := t.now()
 	bucket := t.bucket(key, now)

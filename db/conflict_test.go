@@ -90,7 +90,7 @@ func TestLabelRaces(t *testing.T) {
 		})
 	}
 	_, errs := ask(new("final"))
-	same(t, map[imaging.Code]int{"": 1, imaging.Invalid: 11}, codes(errs))
+	same(t, map[imaging.Code]int{"": 1, imaging.Conflict: 11}, codes(errs))
 	numbered, errs := ask(nil)
 	same(t, map[imaging.Code]int{"": 12}, codes(errs))
 	labels := map[string]bool{}

@@ -13,7 +13,9 @@ import (
 
 // The documented example, as the API's document gives it.
 var (
-	DemoRequest  = uuid.MustParse("bdc31c14-f807-11e3-8ef5-b2227cce2b54")
+	DemoRequest = uuid.MustParse("bdc31c14-f807-11e3-8ef5-b2227cce2b54")
+	// DemoDraft is a request of username's that waits for a reviewer: for trying out changes.
+	DemoDraft    = uuid.MustParse("01980000-0000-7000-8000-000000000001")
 	demoAlias    = "813557f2-f808-11e3-8ef5-b2227cce2b54"
 	demoInstance = uuid.MustParse("b8a1c9f4-f806-11e3-8ef5-b2227cce2b54")
 )
@@ -95,19 +97,23 @@ func demoRequests(p *imaging.Provider, now time.Time) ([]*imaging.ImageRequest, 
 	documented.Versions[0].Alias, documented.Versions[0].Instance = demoAlias, demoInstance
 	documented.Settle()
 	for i, d := range []struct {
+		id          uuid.UUID // the nil UUID: any
 		name, owner string
 		visibility  imaging.Visibility
 		shared      []string
 		status      imaging.Status
 		tags        []string
 	}{
-		{"Genome assembly workbench", "username", imaging.Private, nil, imaging.Pending, []string{"biology"}},
-		{"Image processing for sky surveys", "astronomer", imaging.Users, []string{"username"}, imaging.Approved, []string{"astronomy", "Python"}},
-		{"Desktop with everything", "username", imaging.Public, nil, imaging.Denied, []string{"desktop"}},
-		{"Statistics course 2026", "teacher", imaging.Public, nil, imaging.Pending, []string{"R", "course"}},
-		{"Scratch machine", "teacher", imaging.Public, nil, imaging.Cancelled, nil},
+		{DemoDraft, "Genome assembly workbench", "username", imaging.Private, nil, imaging.Pending, []string{"biology"}},
+		{uuid.Nil, "Image processing for sky surveys", "astronomer", imaging.Users, []string{"username"}, imaging.Approved, []string{"astronomy", "Python"}},
+		{uuid.Nil, "Desktop with everything", "username", imaging.Public, nil, imaging.Denied, []string{"desktop"}},
+		{uuid.Nil, "Statistics course 2026", "teacher", imaging.Public, nil, imaging.Pending, []string{"R", "course"}},
+		{uuid.Nil, "Scratch machine", "teacher", imaging.Public, nil, imaging.Cancelled, nil},
 	} {
-		id, err := uuid.NewV7()
+		id, err := d.id, error(nil)
+		if id == uuid.Nil {
+			id, err = uuid.NewV7()
+		}
 		if err != nil {
 			return nil, fmt.Errorf("make an id: %w", err)
 		}
@@ -138,17 +144,16 @@ func demoVersion(r *imaging.ImageRequest, p *imaging.Provider, status imaging.St
 		ID: id, ImageRequestID: r.ID, ImageRequest: r, Ordinal: 1, Alias: id.String(), Version: "1", Instance: instance, ProviderID: p.ID,
 		Provider: p, Sys: &none, Exclude: &none, StartDate: at, Status: status,
 	}
-	reviewer, reason := "reviewer", "The instance holds licensed software. Ask again without it."
-	switch status {
-	case imaging.Denied:
-		v.Decision = &reason
-		fallthrough
-	case imaging.Cancelled:
+	if status == imaging.Denied || status == imaging.Cancelled {
 		v.EndDate = &at
-		fallthrough
-	case imaging.Approved, imaging.Completed:
+	}
+	if status != imaging.Pending && status != imaging.Cancelled {
+		reviewer := "reviewer"
 		v.DecidedBy, v.DecidedAt = &reviewer, &at
-	default: // nothing has happened to it
+	}
+	if status == imaging.Denied {
+		reason := "The instance holds licensed software. Ask again without it."
+		v.Decision = &reason
 	}
 	if r.SharedWith == nil {
 		r.SharedWith = []string{}

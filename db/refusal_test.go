@@ -78,7 +78,7 @@ func TestRequestVersionRefused(t *testing.T) {
 		change func(*imaging.RequestVersionInput)
 		want   []refusal
 	}{
-		"taken label":   {func(in *imaging.RequestVersionInput) { in.Version = new(" 1 ") }, invalid("version")},
+		"taken label":   {func(in *imaging.RequestVersionInput) { in.Version = new(" 1 ") }, []refusal{{imaging.Conflict, "version"}}},
 		"blank label":   {func(in *imaging.RequestVersionInput) { in.Version = new(" ") }, invalid("version")},
 		"long label":    {func(in *imaging.RequestVersionInput) { in.Version = new(strings.Repeat("1", 65)) }, invalid("version")},
 		"several":       {func(in *imaging.RequestVersionInput) { in.Version, in.Instance, in.Provider = &long, uuid.Nil, 99 }, invalid("instance", "version", "provider")},

@@ -32,7 +32,9 @@ CREATE TABLE public.events (
     CONSTRAINT events_actor_check CHECK ((char_length(actor) <= 150)),
     CONSTRAINT events_at_check CHECK (((at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT events_changes_check CHECK ((jsonb_typeof(changes) = 'object'::text)),
+    CONSTRAINT events_from_status_check CHECK ((from_status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
     CONSTRAINT events_seq_check CHECK ((seq >= 1)),
+    CONSTRAINT events_to_status_check CHECK ((to_status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
     CONSTRAINT events_with_a_request_have_a_number CHECK (((image_request_id IS NULL) = (seq IS NULL)))
 );
 
@@ -93,10 +95,11 @@ CREATE TABLE public.image_requests (
     CONSTRAINT image_requests_icon_check CHECK (((char_length(icon) >= 1) AND (char_length(icon) <= 1024))),
     CONSTRAINT image_requests_name_check CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 256)) AND (name = btrim(name)))),
     CONSTRAINT image_requests_revision_check CHECK ((revision >= 1)),
-    CONSTRAINT image_requests_shared_with_is_a_list CHECK (((COALESCE(array_ndims(shared_with), 1) = 1) AND (cardinality(shared_with) <= 200) AND (array_position(shared_with, NULL::text) IS NULL))),
+    CONSTRAINT image_requests_search_text_check CHECK ((char_length(search_text) <= 65536)),
+    CONSTRAINT image_requests_shared_with_is_a_list CHECK (((COALESCE(array_ndims(shared_with), 1) = 1) AND (cardinality(shared_with) <= 200) AND (array_position(shared_with, NULL::text) IS NULL) AND (char_length(array_to_string(shared_with, ''::text)) <= (200 * 150)))),
     CONSTRAINT image_requests_shared_with_users_only CHECK (((visibility = 'USERS'::text) = (cardinality(shared_with) > 0))),
     CONSTRAINT image_requests_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
-    CONSTRAINT image_requests_tags_are_a_list CHECK (((COALESCE(array_ndims(tags), 1) = 1) AND (cardinality(tags) <= 64) AND (array_position(tags, NULL::text) IS NULL))),
+    CONSTRAINT image_requests_tags_are_a_list CHECK (((COALESCE(array_ndims(tags), 1) = 1) AND (cardinality(tags) <= 64) AND (array_position(tags, NULL::text) IS NULL) AND (char_length(array_to_string(tags, ''::text)) <= (64 * 128)))),
     CONSTRAINT image_requests_visibility_check CHECK ((visibility = ANY (ARRAY['PUBLIC'::text, 'PRIVATE'::text, 'USERS'::text])))
 );
 
@@ -214,7 +217,7 @@ CREATE TABLE public.versions (
     CONSTRAINT versions_denied_for_a_reason CHECK (((status <> 'DENIED'::text) OR ((decided_by IS NOT NULL) AND (decided_at IS NOT NULL) AND (decision IS NOT NULL) AND (decision <> ''::text)))),
     CONSTRAINT versions_end_with_their_status CHECK (((status <> ALL (ARRAY['DENIED'::text, 'CANCELLED'::text, 'FAILED'::text])) OR (end_date IS NOT NULL))),
     CONSTRAINT versions_exclude_check CHECK ((char_length(exclude) <= 16384)),
-    CONSTRAINT versions_excluded_is_a_list CHECK (((COALESCE(array_ndims(excluded), 1) = 1) AND (array_position(excluded, NULL::text) IS NULL))),
+    CONSTRAINT versions_excluded_is_a_list CHECK (((COALESCE(array_ndims(excluded), 1) = 1) AND (cardinality(excluded) <= 16384) AND (array_position(excluded, NULL::text) IS NULL))),
     CONSTRAINT versions_failed_for_a_reason CHECK (((status <> 'FAILED'::text) OR ((failure_code IS NOT NULL) AND (failure_message IS NOT NULL) AND (failure_retryable IS NOT NULL)))),
     CONSTRAINT versions_failure_code_check CHECK (((char_length(failure_code) >= 1) AND (char_length(failure_code) <= 64))),
     CONSTRAINT versions_failure_detail_check CHECK ((char_length(failure_detail) <= 65536)),
@@ -321,7 +324,9 @@ CREATE INDEX versions_by_lease ON public.versions USING btree (lease_expires_at)
 
 CREATE INDEX versions_by_start_date ON public.versions USING btree (start_date, id);
 
-CREATE INDEX versions_by_status ON public.versions USING btree (status, provider_id, start_date, id);
+CREATE INDEX versions_by_status ON public.versions USING btree (status, id);
+
+CREATE INDEX versions_in_queue ON public.versions USING btree (status, provider_id, start_date, id);
 
 CREATE UNIQUE INDEX versions_one_open_per_instance ON public.versions USING btree (instance) WHERE (status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text]));
 

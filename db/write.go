@@ -29,7 +29,7 @@ func (s *Store) RequestImage(ctx context.Context, a imaging.Actor, in imaging.Re
 // RequestVersion asks for one more version of a request; its owner and admins may. Keys are as for RequestImage.
 //
 // UNAUTHENTICATED; NOT_FOUND; FORBIDDEN; INVALID by field; CONFLICT if the instance has an open version, the label was
-// taken meanwhile, or the key was used for another input.
+// taken, or the key was used for another input.
 func (s *Store) RequestVersion(ctx context.Context, a imaging.Actor, in imaging.RequestVersionInput) (*imaging.Version, error) {
 	if !a.SignedIn() {
 		return nil, imaging.ErrUnauthenticated()

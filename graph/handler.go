@@ -62,11 +62,8 @@ func New(o Options) http.Handler {
 
 // admit finds out who is asking and whether they have budget left.
 func (o Options) admit(r *http.Request) (context.Context, error) {
-	actor, err := o.Auth.Actor(r)
+	actor, _, err := o.Throttle.Admit(o.Auth, r)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := o.Throttle.Take(r, actor); err != nil {
 		return nil, err
 	}
 	return auth.WithActor(r.Context(), actor), nil
@@ -78,6 +75,10 @@ func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
 	var shown *gqlerror.Error
 	if !errors.As(err, &shown) {
 		shown = gqlerror.WrapPath(graphql.GetPath(ctx), err)
+	}
+	if field, ok := variable(shown); ok {
+		shown.Extensions = map[string]any{"code": imaging.Invalid, "field": field}
+		return shown
 	}
 	if shown.Err == nil { // of the parser, the validator or the executor
 		return shown
@@ -96,6 +97,22 @@ func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Extensions["requestId"] = id
 	}
 	return out
+}
+
+// variable is the field that the error of a variable's value is about; its path begins with "variable" and its name.
+func variable(shown *gqlerror.Error) (field string, ok bool) {
+	if len(shown.Path) < 2 || shown.Path[0] != ast.PathName("variable") {
+		return "", false
+	}
+	path := shown.Path[1:]
+	if len(path) > 1 {
+		path = path[1:] // the variable is the input, the field one of its
+	}
+	var names []string
+	for _, element := range path {
+		names = append(names, fmt.Sprint(element))
+	}
+	return strings.Join(names, "."), true
 }
 
 // coercion turns the error of a scalar that could not be read into INVALID with the field's name. Its path goes on from

@@ -43,12 +43,12 @@ func TestHTTP(t *testing.T) {
 		body    string // what the answer must contain
 	}{
 		"a query":                    {post(ok), 200, "Content-Type: application/json; charset=utf-8", `{"data":{"viewer":null}}`},
-		"a query by GET":             {httptest.NewRequest("GET", get("{ viewer { username } }"), nil), 200, "", `{"data":{"viewer":null}}`},
+		"a query by GET":             {httptest.NewRequest(http.MethodGet, get("{ viewer { username } }"), nil), 200, "", `{"data":{"viewer":null}}`},
 		"the type that is asked for": {with(post(ok), "Accept", graphqlJSON+", application/json"), 200, "Content-Type: " + graphqlJSON + "; charset=utf-8", `"data"`},
 		"the type that is dearer":    {with(post(ok), "Accept", "application/json;q=0.5, "+graphqlJSON+";q=0.4"), 200, "Content-Type: application/json; charset=utf-8", `"data"`},
 		"a type we do not have":      {with(post(ok), "Accept", "text/html"), 406, "", `"code":"INVALID"`},
-		"a mutation by GET":          {httptest.NewRequest("GET", get("mutation { editImageRequest(input: {imageRequest: 1}) { imageRequest { id } } }"), nil), 405, "Allow: POST", `"code":"INVALID"`},
-		"another method":             {httptest.NewRequest("PUT", "/graphql", nil), 405, "Allow: GET, POST", `"code":"INVALID"`},
+		"a mutation by GET":          {httptest.NewRequest(http.MethodGet, get("mutation { editImageRequest(input: {imageRequest: 1}) { imageRequest { id } } }"), nil), 405, "Allow: POST", `"code":"INVALID"`},
+		"another method":             {httptest.NewRequest(http.MethodPut, "/graphql", nil), 405, "Allow: GET, POST", `"code":"INVALID"`},
 		"text/plain":                 {with(post(ok), "Content-Type", "text/plain"), 415, "Accept-Post: application/json", `"code":"INVALID"`},
 		"a form":                     {with(post("query=x"), "Content-Type", "application/x-www-form-urlencoded"), 415, "", `"code":"INVALID"`},
 		"another charset":            {with(post(ok), "Content-Type", "application/json; charset=latin1"), 415, "", ""},

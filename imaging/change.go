@@ -19,7 +19,7 @@ func Request(in *RequestImageInput, ids [2]uuid.UUID, a Actor, provider *Provide
 	return r, events, err
 }
 
-// Another adds a version to a request that is there. FORBIDDEN unless the actor may edit it, INVALID if the label is taken.
+// Another adds a version to a request that is there. FORBIDDEN unless the actor may edit it, CONFLICT if the label is taken.
 func Another(r *ImageRequest, in *RequestVersionInput, id uuid.UUID, a Actor, provider *Provider, now time.Time) ([]*Event, error) {
 	if !a.MayEdit(r) {
 		return nil, ErrForbidden()
@@ -96,7 +96,7 @@ func (w *Work) version(id uuid.UUID, label string, provider *Provider, now time.
 	}
 }
 
-// label is the one asked for, or the next free number. INVALID if it is taken.
+// label is the one asked for, or the next free number. CONFLICT if it is taken.
 func (r *ImageRequest) label(asked *string) (string, error) {
 	taken := map[string]bool{}
 	for _, v := range r.Versions {
@@ -111,7 +111,9 @@ func (r *ImageRequest) label(asked *string) (string, error) {
 	}
 	label := strings.TrimSpace(*asked)
 	if taken[label] {
-		return "", Problems{{Code: Invalid, Field: "version", Message: "This image request already has a version " + strconv.Quote(label) + "."}}
+		e := Errorf(Conflict, "This image request already has a version %q.", label)
+		e.Field = "version"
+		return "", e
 	}
 	return label, nil
 }

@@ -30,7 +30,7 @@ type history struct {
 	events  []*Event
 	written []string
 	now     time.Time
-	ids     byte
+	ids     int
 }
 
 func begin(t *rapid.T) *history {
@@ -164,7 +164,7 @@ func (h *history) vandalize() {
 	}
 }
 
-func (h *history) id() uuid.UUID { h.ids++; return uuid.UUID{h.ids} }
+func (h *history) id() uuid.UUID { h.ids++; return uuid.UUID{byte(h.ids >> 8), byte(h.ids), 1} }
 
 func (h *history) tick() time.Time { h.now = h.now.Add(time.Microsecond); return h.now }
 

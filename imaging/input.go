@@ -128,6 +128,9 @@ func (in *EditImageRequestInput) problems(a Actor, r *ImageRequest, v Visibility
 	p.tags(in.Tags, a, r.Tags)
 	p.shared(v, users)
 	p.moment("endDate", in.EndDate.To)
+	if end := in.EndDate.To; end != nil && end.Before(r.StartDate) && !p.On("endDate") {
+		p.add("endDate", "The end cannot lie before the start.")
+	}
 	return p
 }
 
@@ -155,7 +158,9 @@ func (in *SaveProviderInput) Apply(p *Provider) (*Provider, error) {
 	if p != nil {
 		out = *p
 	}
-	set(&out.Name, in.Name)
+	if in.Name != nil {
+		out.Name = strings.TrimSpace(*in.Name)
+	}
 	set(&out.Active, in.Active)
 	set(&out.AutoApprove, in.AutoApprove)
 	return &out, nil

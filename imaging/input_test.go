@@ -154,7 +154,7 @@ func TestEditRules(t *testing.T) {
 		{"Featured by an admin", tagged("a"), EditImageRequestInput{Tags: []string{"Featured"}}, admin, nil},
 		{"65 tags", tagged(), EditImageRequestInput{Tags: labels(65)}, owner, []string{"tags: Ensure this field has no more than 64 elements."}},
 		{"no tags", tagged("a"), EditImageRequestInput{Tags: []string{}}, owner, nil},
-		{"the first microsecond", existing(Public), EditImageRequestInput{EndDate: date("0001-01-01T00:00:00Z")}, owner, nil},
+		{"the first microsecond", existing(Public), EditImageRequestInput{EndDate: date("0001-01-01T00:00:00Z")}, owner, []string{"endDate: The end cannot lie before the start."}},
 		{"the last microsecond", existing(Public), EditImageRequestInput{EndDate: date("9999-12-31T23:59:59.999999999Z")}, owner, nil},
 		{"year 10000 in UTC", existing(Public), EditImageRequestInput{EndDate: date("9999-12-31T23:59:59-12:00")}, owner, []string{year}},
 		{"year 0", existing(Public), EditImageRequestInput{EndDate: date("0000-12-31T23:59:59Z")}, owner, []string{year}},

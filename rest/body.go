@@ -20,7 +20,7 @@ import (
 // Limits of a body: bytes, and the time that sending it may take.
 const (
 	maxBody  = 1 << 20
-	bodyTime = 30 * time.Second
+	bodyTime = 20 * time.Second
 )
 
 // file stands for an uploaded file among the fields: it is no text.
@@ -63,10 +63,10 @@ func (x *exchange) body() ([]byte, error) {
 	deadline := http.NewResponseController(x.w)
 	_ = deadline.SetReadDeadline(time.Now().Add(bodyTime)) // fails only where there is no connection, as in tests
 	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
-	_ = deadline.SetReadDeadline(time.Time{}) // left in place it would cancel the request while it is served
 	var over *http.MaxBytesError
 	switch {
 	case err == nil:
+		_ = deadline.SetReadDeadline(time.Time{}) // left in place it would cancel the request while it is served
 		return body, nil
 	case errors.As(err, &over):
 		return nil, tooLarge

@@ -44,7 +44,9 @@ func wrong(field, format string, args ...any) *imaging.Error {
 
 // fail writes an error: {"detail": …}, for fields a map of messages, or a problem document for who asked for one.
 func (x *exchange) fail(err error) {
-	status, errs, fields := 0, []*imaging.Error(nil), false
+	var status int
+	var errs []*imaging.Error
+	var fields bool
 	var own *refusal
 	if errors.As(err, &own) {
 		status, errs = own.status, []*imaging.Error{own.err}

@@ -27,7 +27,7 @@ func (o *Options) check() error {
 	}
 	if o.BaseURL != "" {
 		u, err := url.Parse(o.BaseURL)
-		if err != nil || !strings.HasPrefix(u.Scheme, "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			return errors.New("rest: the base URL is not like https://images.example.org: scheme, host and path alone") // it may hold a password
 		}
 		o.BaseURL = strings.TrimRight(o.BaseURL, "/")

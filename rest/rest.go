@@ -140,24 +140,25 @@ func (x *exchange) serve() ([]byte, error) {
 
 // identify finds out who asks and takes the request from their budget. Whoever would change something has to sign in.
 func (x *exchange) identify() (err error) {
-	if x.actor, err = x.Auth.Actor(x.r); err != nil {
-		return err
-	}
-	switch x.r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-	default:
-		if !x.actor.SignedIn() {
-			return imaging.ErrUnauthenticated()
-		}
-	}
-	budget, err := x.Throttle.Take(x.r, x.actor)
+	actor, budget, err := x.Throttle.Admit(x.Auth, x.r)
+	x.actor = actor
 	if budget.Limit > 0 {
 		h := x.w.Header()
 		h.Set("RateLimit-Limit", strconv.Itoa(budget.Limit))
 		h.Set("RateLimit-Remaining", strconv.Itoa(budget.Remaining))
 		h.Set("RateLimit-Reset", strconv.Itoa(seconds(budget.Reset)))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return nil
+	}
+	if !x.actor.SignedIn() {
+		return imaging.ErrUnauthenticated()
+	}
+	return nil
 }
 
 // metadata is what OPTIONS answers.

@@ -3,6 +3,9 @@ package web
 // documentedRequest is the image request of the API's documentation, which the demonstration data holds under this id.
 const documentedRequest = "bdc31c14-f807-11e3-8ef5-b2227cce2b54"
 
+// draftRequest is a request of the demonstration data that is there to be changed.
+const draftRequest = "01980000-0000-7000-8000-000000000001"
+
 // Examples are the tabs that show a newcomer the life of an image request: look around, read one, ask for one, add to
 // it, and see what a reviewer sees. Each can be run at once on the demonstration data.
 func Examples() []Tab {
@@ -134,12 +137,12 @@ mutation EditAndAddVersion($edit: EditImageRequestInput!, $version: RequestVersi
 `,
 	Variables: `{
   "edit": {
-    "imageRequest": "` + documentedRequest + `",
+    "imageRequest": "` + draftRequest + `",
     "description": "Ubuntu 12.04 with all updates, without a desktop",
     "tags": ["Ubuntu", "Featured", "Server"]
   },
   "version": {
-    "imageRequest": "` + documentedRequest + `",
+    "imageRequest": "` + draftRequest + `",
     "instance": "` + FreshUUID + `",
     "provider": 1,
     "changeLog": "Security updates"

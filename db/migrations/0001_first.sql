@@ -26,11 +26,13 @@ CREATE TABLE image_requests (
               CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
   instance    uuid NOT NULL,
   provider_id integer NOT NULL REFERENCES providers,
-  search_text text COLLATE "C" NOT NULL,
+  search_text text COLLATE "C" NOT NULL CHECK (char_length(search_text) <= 65536),
   CONSTRAINT image_requests_tags_are_a_list
-    CHECK (coalesce(array_ndims(tags), 1) = 1 AND cardinality(tags) <= 64 AND array_position(tags, NULL) IS NULL),
+    CHECK (coalesce(array_ndims(tags), 1) = 1 AND cardinality(tags) <= 64 AND array_position(tags, NULL) IS NULL
+       AND char_length(array_to_string(tags, '')) <= 64 * 128),
   CONSTRAINT image_requests_shared_with_is_a_list
-    CHECK (coalesce(array_ndims(shared_with), 1) = 1 AND cardinality(shared_with) <= 200 AND array_position(shared_with, NULL) IS NULL),
+    CHECK (coalesce(array_ndims(shared_with), 1) = 1 AND cardinality(shared_with) <= 200 AND array_position(shared_with, NULL) IS NULL
+       AND char_length(array_to_string(shared_with, '')) <= 200 * 150),
   CONSTRAINT image_requests_shared_with_users_only
     CHECK ((visibility = 'USERS') = (cardinality(shared_with) > 0)),
   CONSTRAINT image_requests_dates_can_be_read_back
@@ -98,7 +100,7 @@ CREATE TABLE versions (
   CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias),
   CONSTRAINT versions_alias_is_the_id_until_the_image_exists CHECK (status = 'COMPLETED' OR alias = id::text),
   CONSTRAINT versions_excluded_is_a_list
-    CHECK (coalesce(array_ndims(excluded), 1) = 1 AND array_position(excluded, NULL) IS NULL),
+    CHECK (coalesce(array_ndims(excluded), 1) = 1 AND cardinality(excluded) <= 16384 AND array_position(excluded, NULL) IS NULL),
   CONSTRAINT versions_end_with_their_status
     CHECK (status NOT IN ('DENIED', 'CANCELLED', 'FAILED') OR end_date IS NOT NULL),
   CONSTRAINT versions_denied_for_a_reason
@@ -132,7 +134,8 @@ COMMENT ON COLUMN versions.lease_expires_at IS 'By the clock of the database.';
 COMMENT ON COLUMN versions.failure_detail IS 'For staff.';
 CREATE UNIQUE INDEX versions_one_open_per_instance ON versions (instance) WHERE status IN ('PENDING', 'NEEDS_INFO', 'APPROVED', 'IMAGING');
 CREATE INDEX versions_by_start_date ON versions (start_date, id);
-CREATE INDEX versions_by_status ON versions (status, provider_id, start_date, id);
+CREATE INDEX versions_in_queue ON versions (status, provider_id, start_date, id);
+CREATE INDEX versions_by_status ON versions (status, id);
 CREATE INDEX versions_by_instance ON versions (instance);
 CREATE INDEX versions_by_lease ON versions (lease_expires_at) WHERE status = 'IMAGING';
 
@@ -145,8 +148,10 @@ CREATE TABLE events (
   at               timestamptz NOT NULL CHECK (at >= '0001-01-01Z' AND at < '10000-01-01Z'),
   actor            text COLLATE "C" NOT NULL CHECK (char_length(actor) <= 150),
   action           text COLLATE "C" NOT NULL CHECK (char_length(action) BETWEEN 1 AND 64),
-  from_status      text COLLATE "C",
-  to_status        text COLLATE "C",
+  from_status      text COLLATE "C"
+                   CHECK (from_status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
+  to_status        text COLLATE "C"
+                   CHECK (to_status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
   changes          jsonb NOT NULL CHECK (jsonb_typeof(changes) = 'object'),
   CONSTRAINT events_of_a_request_are_numbered UNIQUE (image_request_id, seq),
   CONSTRAINT events_with_a_request_have_a_number CHECK ((image_request_id IS NULL) = (seq IS NULL))

@@ -649,7 +649,7 @@ input EditImageRequestInput {
   visibility: Visibility
   "With USERS: the users who may see it, all of them."
   sharedWith: [String!]
-  "When the image ends, now or in the future; null takes a planned end back."
+  "When the image ended or will end, not before it began; null takes the end back."
   endDate: DateTime
 }
 

@@ -27,6 +27,9 @@ const (
 	typePrice   = 100
 )
 
+// countPrice is for a total: it looks at every row there is.
+const countPrice = 500
+
 // A list without a size, such as the versions of a request, is taken to have few objects; one within another is paid for as
 // if it were long, because then a long one multiplies itself.
 const (
@@ -61,8 +64,8 @@ func (Operation) MutateOperationParameters(_ context.Context, p *graphql.RawPara
 // MutateOperationContext refuses operations that are too deep or too dear. The document has been validated: no fragment
 // leads back to itself.
 func (Operation) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	m := measure{variables: op.Variables, known: map[place]size{}}
-	s := m.set(op.Operation.SelectionSet, few)
+	m := measure{variables: op.Variables, known: map[spread]size{}}
+	s := m.set(op.Operation.SelectionSet, place{unsized: few, page: 1})
 	switch {
 	case s.depth > MaxDepth:
 		return refuse("The operation is %d levels deep, the limit is %d.", s.depth, MaxDepth)
@@ -86,25 +89,29 @@ const most = 1 << 30
 
 type measure struct {
 	variables map[string]any
-	known     map[place]size
+	known     map[spread]size
 }
 
-// place is a fragment, and what a list without a size costs there.
-type place struct {
+// place is where a selection stands: how many objects a list without a size is taken to have there, and how many the page
+// has that its edges and nodes belong to.
+type place struct{ unsized, page int }
+
+// spread is a fragment in a place.
+type spread struct {
 	fragment *ast.FragmentDefinition
-	unsized  int
+	place
 }
 
-func (m measure) set(selections ast.SelectionSet, unsized int) (total size) {
+func (m measure) set(selections ast.SelectionSet, at place) (total size) {
 	for _, selection := range selections {
 		var s size
 		switch selection := selection.(type) {
 		case *ast.Field:
-			s = m.field(selection, unsized)
+			s = m.field(selection, at)
 		case *ast.InlineFragment:
-			s = m.set(selection.SelectionSet, unsized)
+			s = m.set(selection.SelectionSet, at)
 		case *ast.FragmentSpread:
-			s = m.fragment(place{selection.Definition, unsized})
+			s = m.fragment(spread{selection.Definition, at})
 		}
 		total.depth = max(total.depth, s.depth)
 		total.cost = min(most, total.cost+s.cost)
@@ -112,51 +119,56 @@ func (m measure) set(selections ast.SelectionSet, unsized int) (total size) {
 	return total
 }
 
-func (m measure) field(f *ast.Field, unsized int) size {
-	switch f.Name {
-	case "__schema":
-		return size{depth: 1, cost: schemaPrice}
-	case "__type":
-		return size{depth: 1, cost: typePrice}
+func (m measure) fragment(f spread) size {
+	s, ok := m.known[f]
+	if !ok {
+		s = m.set(f.fragment.SelectionSet, f.place)
+		m.known[f] = s
 	}
-	objects, below := m.objects(f), unsized
-	if objects == 0 {
-		objects, below = unsized, many
+	return s
+}
+
+// field is what a field costs: one, and what is below it as often as it has objects. The size of a connection is said at
+// the connection and paid for at its edges and nodes.
+func (m measure) field(f *ast.Field, at place) size {
+	objects, below := 1, place{unsized: at.unsized, page: 1}
+	switch {
+	case f.Name == "__schema":
+		return size{depth: 1, cost: schemaPrice}
+	case f.Name == "__type":
+		return size{depth: 1, cost: typePrice}
+	case f.Name == "totalCount":
+		return size{depth: 1, cost: countPrice}
+	case f.Definition == nil:
+	case f.Definition.Arguments.ForName("first") != nil:
+		below.page = m.page(f)
+	case f.Name == "edges" || f.Name == "nodes":
+		objects = max(at.page, m.asked(f))
+	case f.Definition.Type.Elem != nil && len(f.SelectionSet) > 0:
+		objects, below.unsized = at.unsized, many
 	}
 	s := m.set(f.SelectionSet, below)
 	return size{depth: s.depth + 1, cost: min(most, 1+s.cost*objects)}
 }
 
-func (m measure) fragment(p place) size {
-	s, ok := m.known[p]
-	if !ok {
-		s = m.set(p.fragment.SelectionSet, p.unsized)
-		m.known[p] = s
-	}
-	return s
-}
-
-// objects is how many objects the field may answer, 0 if nothing says it. A connection is paid for where its size is
-// said, not again for its edges and nodes.
-func (m measure) objects(f *ast.Field) int {
+// page is how many objects a connection answers. A size that the list itself will refuse, by its field, costs nothing here.
+func (m measure) page(f *ast.Field) int {
 	args := f.ArgumentMap(m.variables)
 	for _, name := range []string{"first", "last"} {
 		if n, ok := number(args[name]); ok {
+			if n > imaging.MaxPage {
+				return 1
+			}
 			return max(1, n)
 		}
 	}
-	if ids, ok := args["ids"].([]any); ok {
-		return max(1, len(ids))
-	}
-	switch {
-	case f.Definition == nil || f.Name == "edges" || f.Name == "nodes":
-		return 1
-	case f.Definition.Arguments.ForName("first") != nil:
-		return imaging.DefaultPage
-	case f.Definition.Type.Elem != nil && len(f.SelectionSet) > 0:
-		return 0
-	}
-	return 1
+	return imaging.DefaultPage
+}
+
+// asked is how many objects the query nodes(ids:) is asked for, at most as many as it answers.
+func (m measure) asked(f *ast.Field) int {
+	ids, _ := f.ArgumentMap(m.variables)["ids"].([]any)
+	return min(len(ids), imaging.MaxIDs)
 }
 
 func number(v any) (int, bool) {

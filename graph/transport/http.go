@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -34,8 +35,8 @@ type HTTP struct {
 
 var _ graphql.Transport = HTTP{}
 
-// Supports takes every request that is not an upgrade.
-func (HTTP) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+// Supports takes every request. Whoever offers another protocol beside is served in this one.
+func (HTTP) Supports(*http.Request) bool { return true }
 
 // Do serves one request.
 func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
@@ -113,14 +114,17 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal)
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(bodyDeadline)) // not every writer has one
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	_ = connection.SetReadDeadline(time.Time{}) // else its passing would cancel the operation
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &refusal{http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB."}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close") // there may be more of it to come
+		return nil, &refusal{http.StatusRequestTimeout, "The body took too long to arrive."}
 	case err != nil:
 		return nil, badRequest("The body could not be read to its end.")
 	}
+	_ = connection.SetReadDeadline(time.Time{}) // else its passing would cancel the operation
 	return fromBody(body)
 }
 
