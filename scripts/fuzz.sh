@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 time=${1:-20s}
 if [ $# -eq 3 ]; then
-	if ! out=$(go test -run '^$' -fuzz "^$3\$" -fuzztime "$time" -parallel 1 "./$2" 2>&1); then
+	if ! out=$(go test -run '^$' -fuzz "^$3\$" -fuzztime "$time" -parallel 1 "$2" 2>&1); then
 		printf 'fuzz %s %s: FAILED\n%s\n' "$2" "$3" "$out"
 		exit 255 # xargs stops
 	fi
@@ -15,6 +15,6 @@ fi
 targets=$(git grep --untracked -h -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | wc -l)
 [ "$targets" -gt 0 ] || { echo "no fuzz target found" >&2; exit 1; }
 git grep --untracked -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' |
-	sed -E 's|^(.*)/[^/]*:func (.*)$|\1 \2|' | sort |
+	sed -E 's|^|./|; s|^(.*)/[^/]*:func (.*)$|\1 \2|' | sort |
 	xargs -n 2 -P "$(getconf _NPROCESSORS_ONLN)" "$0" "$time"
 echo "fuzz: $targets targets, no crash"
