@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +18,9 @@ func fake(t *testing.T, version string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// a process that is started while a program is being written holds it open, and then it cannot be run
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	writeFiles(t, map[string]string{
 		filepath.Join(dir, "initdb"):   "#!/bin/sh\n",
 		filepath.Join(dir, "postgres"): "#!/bin/sh\necho 'postgres (PostgreSQL) " + version + "'\n",
