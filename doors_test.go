@@ -144,7 +144,10 @@ func (r reply) restRefusals(t testing.TB) []refusal {
 		Status        int
 		Code, Detail  string
 		CurrentStatus string `json:"current_status"`
-		Errors        []struct{ Field, Detail string }
+		Errors        []struct {
+			Field, Detail, Code string
+			CurrentStatus       string `json:"current_status"`
+		}
 	}
 	if err := json.Unmarshal([]byte(r.body), &problem); err != nil || problem.Status != r.status || r.header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("not a problem document: %d %v %s", r.status, r.header, r.body)
@@ -154,7 +157,7 @@ func (r reply) restRefusals(t testing.TB) []refusal {
 	}
 	var all []refusal
 	for _, e := range problem.Errors {
-		all = append(all, refusal{problem.Code, e.Field, e.Detail, problem.CurrentStatus})
+		all = append(all, refusal{e.Code, e.Field, e.Detail, e.CurrentStatus})
 	}
 	return all
 }

@@ -98,16 +98,16 @@ WITH asked AS MATERIALIZED (
   SELECT id, name, CASE n % 3 WHEN 0 THEN 'icons/x.png' END, description, tags, owner, visibility,
          CASE visibility WHEN 'USERS' THEN ARRAY['listed', 'zoe'] ELSE '{}' END, start_date,
          CASE n % 5 WHEN 0 THEN timestamptz '2026-02-03 04:05:06.0009Z' WHEN 1 THEN timestamptz '9999-12-31 23:59:59.999999Z' END,
-         1, status, instance, n % 2 + 1, lower(concat_ws(E'\n', name, description, nullif(array_to_string(tags, E'\n'), '')))
+         1, 0, status, instance, n % 2 + 1, lower(concat_ws(E'\n', name, description, nullif(array_to_string(tags, E'\n'), '')))
   FROM shown
 )
 INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, ip_address, provider_id, software, sys, exclude,
   start_date, status, end_date, decided_by, decided_at, decision, question, questioned_by, questioned_at,
-  lease_token, lease_holder, lease_expires_at, failure_code, failure_message, failure_retryable)
+  lease_token, lease_holder, lease_seconds, lease_expires_at, failure_code, failure_message, failure_retryable)
 SELECT version, id, 1, CASE status WHEN 'COMPLETED' THEN 'image ' || n ELSE version::text END, '1', '', instance, '10.0.0.1', n % 2 + 1, '', 'sys', '/secret',
   start_date, status, CASE WHEN status IN ('DENIED', 'CANCELLED', 'FAILED') THEN start_date END, 'reviewer', start_date, 'because', 'why?', 'reviewer', start_date,
-  CASE status WHEN 'IMAGING' THEN gen_random_uuid() END, CASE status WHEN 'IMAGING' THEN 'worker' END, CASE status WHEN 'IMAGING' THEN start_date END,
-  'CODE', 'It failed.', true
+  CASE status WHEN 'IMAGING' THEN gen_random_uuid() END, CASE status WHEN 'IMAGING' THEN 'worker' END, CASE status WHEN 'IMAGING' THEN 60 END, CASE status WHEN 'IMAGING' THEN start_date END,
+  CASE status WHEN 'FAILED' THEN 'CODE' END, CASE status WHEN 'FAILED' THEN 'It failed.' END, CASE status WHEN 'FAILED' THEN true END
 FROM shown`)
 	if err != nil {
 		t.Fatal(err)

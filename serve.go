@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"imagerequests/imaging"
 	"imagerequests/rest"
 	"imagerequests/web"
+	"imagerequests/worker"
 )
 
 // serve is the command that answers requests.
@@ -26,6 +28,8 @@ type serve struct {
 	database
 	Listen       string         `help:"Address and port to listen on, by default ${default}." default:"127.0.0.1:8080" setting:"IMAGEREQUESTS_LISTEN" placeholder:"HOST:PORT"`
 	Demo         bool           `help:"Load demonstration data and accept the demonstration tokens. Only on a loopback address."`
+	DemoImaging  time.Duration  `help:"With --demo: how long its pretending worker takes for an image." default:"20s" placeholder:"DURATION"`
+	DemoFailures float64        `help:"With --demo: how many of its worker's runs fail, 0 to 1." default:"0.1"`
 	Prefix       string         `help:"Path in front of /image_requests, such as /api/v1." setting:"IMAGEREQUESTS_PREFIX" placeholder:"PATH"`
 	BaseURL      string         `help:"How clients reach this service, for links in REST answers, such as https://images.example.org." setting:"IMAGEREQUESTS_BASE_URL" placeholder:"URL"`
 	Host         []string       `help:"Host name that links may be made from when there is no base URL; loopback names always may. May be given again." setting:"IMAGEREQUESTS_HOSTS" placeholder:"NAME"`
@@ -37,12 +41,13 @@ type serve struct {
 
 // Time limits of the HTTP server, and how long an orderly stop waits for what is under way.
 const (
-	headerTimeout = 5 * time.Second
-	readTimeout   = 20 * time.Second // of a whole request, also of a body that nobody wants
-	writeTimeout  = 60 * time.Second
-	idleTimeout   = 2 * time.Minute
-	drainPatience = 25 * time.Second // longer than a body may take
-	keysInterval  = time.Hour
+	headerTimeout  = 5 * time.Second
+	readTimeout    = 20 * time.Second // of a whole request, also of a body that nobody wants
+	writeTimeout   = 60 * time.Second
+	idleTimeout    = 2 * time.Minute
+	drainPatience  = 25 * time.Second // longer than a body may take
+	keysInterval   = time.Hour
+	leasesInterval = time.Second
 )
 
 // demoTokens are accepted by a demonstration, and never stored.
@@ -85,8 +90,7 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	housekeeping := make(chan struct{})
-	go func() { defer close(housekeeping); forgetKeys(ctx, store, log) }()
+	besides := s.besides(ctx, store, log)
 	s.greet(c, listener.Addr().String())
 	select {
 	case err = <-served:
@@ -100,9 +104,61 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 		}
 	}
 	if ctx.Err() != nil {
-		<-housekeeping
+		besides.Wait()
 	}
 	return err
+}
+
+// besides starts what the service does by the clock, until the context ends: leases that ran out are taken back, old keys
+// are forgotten, and a demonstration has a worker that pretends.
+func (s serve) besides(ctx context.Context, store *db.Store, log *slog.Logger) *sync.WaitGroup {
+	var running sync.WaitGroup
+	running.Go(func() {
+		every(ctx, keysInterval, func() {
+			n, err := store.ForgetKeys(ctx)
+			note(ctx, log, "old idempotency keys were deleted", int(n), err)
+		})
+	})
+	running.Go(func() {
+		every(ctx, leasesInterval, func() {
+			n, err := store.ExpireLeases(ctx)
+			note(ctx, log, "versions whose worker was lost went back to the queue", n, err)
+		})
+	})
+	if s.Demo {
+		running.Go(func() {
+			err := worker.Run(ctx, worker.Options{
+				Store: store, Actor: demoTokens["demo-worker"], Provider: 1, Imager: worker.Simulated{Takes: s.DemoImaging, FailureRate: s.DemoFailures},
+				Parallel: 2, LeaseSeconds: 60, Poll: time.Second, Log: log,
+			})
+			note(ctx, log, "the pretending worker has ended", 0, err)
+		})
+	}
+	return &running
+}
+
+// every does something now and at each tick until the context ends.
+func every(ctx context.Context, interval time.Duration, do func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		do()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// note logs what was done by the clock, if anything was.
+func note(ctx context.Context, log *slog.Logger, what string, n int, err error) {
+	switch {
+	case err != nil && ctx.Err() == nil:
+		log.Warn("could not be done: "+what, "error", err)
+	case n > 0:
+		log.Info(what, "count", n)
+	}
 }
 
 // check refuses settings that would be unsafe.
@@ -113,6 +169,9 @@ func (s serve) check() error {
 	}
 	if s.Demo && !loopback(host) {
 		return fmt.Errorf("--demo accepts tokens that everybody knows, so it listens on a loopback address only, not on %q", host)
+	}
+	if !(s.DemoFailures >= 0 && s.DemoFailures <= 1) || s.DemoImaging < 0 {
+		return errors.New("--demo-failures is a share, 0 to 1, and --demo-imaging a time from 0s")
 	}
 	if s.Demo && (len(s.Host) > 0 || len(s.TrustedProxy) > 0) {
 		return errors.New("--demo accepts tokens that everybody knows, so it is not published: --host and --trusted-proxy do not go with it")
@@ -238,24 +297,6 @@ func text(w http.ResponseWriter, status int, s string) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintln(w, s)
-}
-
-// forgetKeys deletes idempotency keys that have grown old, now and then, until the context ends.
-func forgetKeys(ctx context.Context, store *db.Store, log *slog.Logger) {
-	tick := time.NewTicker(keysInterval)
-	defer tick.Stop()
-	for {
-		if n, err := store.ForgetKeys(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("old idempotency keys could not be deleted", "error", err)
-		} else if n > 0 {
-			log.Info("old idempotency keys are deleted", "keys", n)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // greet says where the service is to be found.

@@ -43,6 +43,7 @@ func main() {
 // setting tag.
 type commands struct {
 	Serve   serve      `cmd:"" help:"Answer requests until stopped by a signal."`
+	Work    work       `cmd:"" help:"Make images: take approved versions of a provider and run a program for each."`
 	Migrate migrate    `cmd:"" help:"Bring the database's schema up to date and end. Serve does so, too."`
 	Token   tokenCmd   `cmd:"" help:"Make, list and revoke the tokens that callers sign in with."`
 	Version versionCmd `cmd:"" help:"Print the version of this program."`

@@ -17,7 +17,7 @@ import (
 const (
 	goodProvider = "INSERT INTO providers VALUES (1, 'one', true, false), (2, 'two', true, false)"
 	goodRequest  = `INSERT INTO image_requests VALUES ('00000000-0000-0000-0000-000000000001', 'n', NULL, '', '{}', 'ann', 'PUBLIC', '{}',
-		now(), NULL, 1, 'PENDING', '00000000-0000-0000-0000-00000000000f', 1, '')`
+		now(), NULL, 1, 0, 'PENDING', '00000000-0000-0000-0000-00000000000f', 1, '')`
 	goodVersion = `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, start_date, status)
 		VALUES ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000001', 1, '00000000-0000-0000-0000-000000000002', '1', '',
 		'00000000-0000-0000-0000-00000000000f', 1, '', '', '', now(), 'PENDING')`
@@ -53,8 +53,8 @@ func badRows() map[string][]string {
 			"status = 'DENIED', end_date = now(), decided_by = 'r', decided_at = now(), decision = ''", "status = 'DENIED', end_date = now(), decided_by = 'r', decided_at = now()",
 			"status = 'FAILED', end_date = now()", "status = 'FAILED', end_date = now(), failure_code = 'X', failure_message = 'x'",
 			"lease_token = gen_random_uuid()", "lease_holder = 'w'", "lease_expires_at = now()",
-			"status = 'IMAGING', decided_at = now(), lease_holder = 'w', lease_expires_at = now()",
-			"status = 'IMAGING', lease_token = gen_random_uuid(), lease_holder = 'w', lease_expires_at = now()",
+			"status = 'IMAGING', decided_at = now(), lease_holder = 'w', lease_seconds = 60, lease_expires_at = now()",
+			"status = 'IMAGING', lease_token = gen_random_uuid(), lease_holder = 'w', lease_seconds = 60, lease_expires_at = now()",
 		},
 		"idempotency_keys": {"username = ''", "key = ''", "key = repeat('x', 256)", "username = repeat('x', 151)", "input_hash = ''", "image_request_id = gen_random_uuid()", "version_id = gen_random_uuid()"},
 		"tokens": {
@@ -82,7 +82,7 @@ func badRows() map[string][]string {
 		}
 	}
 	for _, date := range dates {
-		bad["versions"] = append(bad["versions"], "status = 'IMAGING', decided_at = now(), lease_token = gen_random_uuid(), lease_holder = 'w', lease_expires_at = "+date)
+		bad["versions"] = append(bad["versions"], "status = 'IMAGING', decided_at = now(), lease_token = gen_random_uuid(), lease_holder = 'w', lease_seconds = 60, lease_expires_at = "+date)
 	}
 	return bad
 }

@@ -61,6 +61,9 @@ func orderValue(field imaging.OrderField, value string) bool {
 		return err == nil && imaging.StorableTime(time.UnixMicro(micros))
 	case imaging.ByStatus:
 		return imaging.Status(value).Valid()
+	case imaging.BySeq:
+		_, err := strconv.ParseInt(value, 10, 32)
+		return err == nil
 	default:
 		return imaging.Storable(value) && len(value) <= 4*imaging.MaxName
 	}
@@ -80,11 +83,15 @@ func column(table string, field imaging.OrderField) string {
 
 // sqlValue is a cursor's value as an argument.
 func sqlValue(field imaging.OrderField, value string) any {
-	if field != imaging.ByStartDate {
+	n, _ := strconv.ParseInt(value, 10, 64) // decodeCursor has seen that it is a number
+	switch field {
+	case imaging.ByStartDate:
+		return time.UnixMicro(n).UTC()
+	case imaging.BySeq:
+		return n
+	default:
 		return value
 	}
-	micros, _ := strconv.ParseInt(value, 10, 64) // decodeCursor has seen that it is a number
-	return time.UnixMicro(micros).UTC()
 }
 
 func requestValue(r *imaging.ImageRequest, field imaging.OrderField) string {
@@ -104,3 +111,5 @@ func versionValue(v *imaging.Version, field imaging.OrderField) string {
 	}
 	return strconv.FormatInt(v.StartDate.UnixMicro(), 10)
 }
+
+func eventValue(e *imaging.Event) string { return strconv.Itoa(*e.Seq) }

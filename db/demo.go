@@ -15,9 +15,11 @@ import (
 var (
 	DemoRequest = uuid.MustParse("bdc31c14-f807-11e3-8ef5-b2227cce2b54")
 	// DemoDraft is a request of username's that waits for a reviewer: for trying out changes.
-	DemoDraft    = uuid.MustParse("01980000-0000-7000-8000-000000000001")
-	demoAlias    = "813557f2-f808-11e3-8ef5-b2227cce2b54"
-	demoInstance = uuid.MustParse("b8a1c9f4-f806-11e3-8ef5-b2227cce2b54")
+	DemoDraft = uuid.MustParse("01980000-0000-7000-8000-000000000001")
+	// DemoDraftVersion is its version: for trying out a decision.
+	DemoDraftVersion = uuid.MustParse("01980000-0000-7000-8000-000000000002")
+	demoAlias        = "813557f2-f808-11e3-8ef5-b2227cce2b54"
+	demoInstance     = uuid.MustParse("b8a1c9f4-f806-11e3-8ef5-b2227cce2b54")
 )
 
 // demoLock is the advisory lock of who loads the demonstration.
@@ -91,37 +93,34 @@ func demoRequests(p *imaging.Provider, now time.Time) ([]*imaging.ImageRequest, 
 	}
 	made := time.Date(2014, 2, 4, 23, 56, 40, 77_000_000, time.UTC)
 	all := []*imaging.ImageRequest{documented}
-	if err := demoVersion(documented, p, imaging.Completed, made); err != nil {
+	if err := demoVersion(documented, uuid.Nil, p, imaging.Completed, made); err != nil {
 		return nil, err
 	}
 	documented.Versions[0].Alias, documented.Versions[0].Instance = demoAlias, demoInstance
 	documented.Settle()
 	for i, d := range []struct {
-		id          uuid.UUID // the nil UUID: any
+		id, version uuid.UUID // the nil UUID: any
 		name, owner string
 		visibility  imaging.Visibility
 		shared      []string
 		status      imaging.Status
 		tags        []string
 	}{
-		{DemoDraft, "Genome assembly workbench", "username", imaging.Private, nil, imaging.Pending, []string{"biology"}},
-		{uuid.Nil, "Image processing for sky surveys", "astronomer", imaging.Users, []string{"username"}, imaging.Approved, []string{"astronomy", "Python"}},
-		{uuid.Nil, "Desktop with everything", "username", imaging.Public, nil, imaging.Denied, []string{"desktop"}},
-		{uuid.Nil, "Statistics course 2026", "teacher", imaging.Public, nil, imaging.Pending, []string{"R", "course"}},
-		{uuid.Nil, "Scratch machine", "teacher", imaging.Public, nil, imaging.Cancelled, nil},
+		{DemoDraft, DemoDraftVersion, "Genome assembly workbench", "username", imaging.Private, nil, imaging.Pending, []string{"biology"}},
+		{uuid.Nil, uuid.Nil, "Image processing for sky surveys", "astronomer", imaging.Users, []string{"username"}, imaging.Approved, []string{"astronomy", "Python"}},
+		{uuid.Nil, uuid.Nil, "Desktop with everything", "username", imaging.Public, nil, imaging.Denied, []string{"desktop"}},
+		{uuid.Nil, uuid.Nil, "Statistics course 2026", "teacher", imaging.Public, nil, imaging.Pending, []string{"R", "course"}},
+		{uuid.Nil, uuid.Nil, "Scratch machine", "teacher", imaging.Public, nil, imaging.Cancelled, nil},
 	} {
-		id, err := d.id, error(nil)
-		if id == uuid.Nil {
-			id, err = uuid.NewV7()
-		}
+		id, err := idUnless(d.id)
 		if err != nil {
-			return nil, fmt.Errorf("make an id: %w", err)
+			return nil, err
 		}
 		r := &imaging.ImageRequest{
 			ID: id, Name: d.name, Description: "Part of the demonstration.", Tags: append([]string{}, d.tags...), CreatedBy: d.owner,
 			Visibility: d.visibility, SharedWith: append([]string{}, d.shared...), StartDate: now.Add(-time.Duration(i+1) * time.Hour),
 		}
-		if err := demoVersion(r, p, d.status, r.StartDate); err != nil {
+		if err := demoVersion(r, d.version, p, d.status, r.StartDate); err != nil {
 			return nil, err
 		}
 		all = append(all, r)
@@ -129,15 +128,27 @@ func demoRequests(p *imaging.Provider, now time.Time) ([]*imaging.ImageRequest, 
 	return all, nil
 }
 
-// demoVersion gives the request its only version, in the status named.
-func demoVersion(r *imaging.ImageRequest, p *imaging.Provider, status imaging.Status, at time.Time) error {
+// idUnless makes an id unless there is one.
+func idUnless(id uuid.UUID) (uuid.UUID, error) {
+	if id != uuid.Nil {
+		return id, nil
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return fmt.Errorf("make an id: %w", err)
+		return id, fmt.Errorf("make an id: %w", err)
 	}
-	instance, err := uuid.NewV7()
+	return id, nil
+}
+
+// demoVersion gives the request its only version, in the status named. With the nil UUID, its id is any.
+func demoVersion(r *imaging.ImageRequest, id uuid.UUID, p *imaging.Provider, status imaging.Status, at time.Time) error {
+	id, err := idUnless(id)
 	if err != nil {
-		return fmt.Errorf("make an id: %w", err)
+		return err
+	}
+	instance, err := idUnless(uuid.Nil)
+	if err != nil {
+		return err
 	}
 	none := ""
 	v := &imaging.Version{
@@ -153,7 +164,7 @@ func demoVersion(r *imaging.ImageRequest, p *imaging.Provider, status imaging.St
 	}
 	if status == imaging.Denied {
 		reason := "The instance holds licensed software. Ask again without it."
-		v.Decision = &reason
+		v.DecisionMessage = &reason
 	}
 	if r.SharedWith == nil {
 		r.SharedWith = []string{}

@@ -68,3 +68,18 @@ func TestDemoLeavesProvidersAlone(t *testing.T) {
 	same(t, before, b.content(t)["providers"])
 	same(t, events, len(b.events(t, "action = 'PROVIDER_SAVED'")))
 }
+
+// The draft waits for a decision under ids that do not change, on its first revision: the playground's examples name them.
+func TestDemoHasADraftToDecideOn(t *testing.T) {
+	t.Parallel()
+	s := dbtest.Store(t)
+	if err := s.LoadDemo(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Version(t.Context(), admin, db.DemoDraftVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, []any{db.DemoDraft, 1, imaging.Pending, "username", db.DemoDraftVersion.String()},
+		[]any{v.ImageRequestID, v.ImageRequest.Revision, v.Status, v.ImageRequest.CreatedBy, v.Alias})
+}

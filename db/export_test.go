@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 
 	"github.com/uptrace/bun"
@@ -50,37 +49,11 @@ func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) erro
 				return err
 			}
 			for _, v := range r.Versions {
-				if err := put(ctx, tx, *v); err != nil {
+				if _, err := tx.NewInsert().Model(v).Exec(ctx); err != nil {
 					return err
 				}
 			}
 		}
 		return nil
 	})
-}
-
-// besides is what the database demands of a version in this status and the domain's type does not have yet.
-var besides = map[imaging.Status]string{
-	imaging.NeedsInfo: "questioned_by = 'reviewer', questioned_at = now(), question = 'Name the disk.'",
-	imaging.Imaging:   "lease_token = gen_random_uuid(), lease_holder = 'worker', lease_expires_at = now() + interval '1h'",
-	imaging.Failed:    "failure_code = 'DISK_FULL', failure_message = 'No space.', failure_retryable = true",
-}
-
-func put(ctx context.Context, tx bun.Tx, v imaging.Version) error {
-	status := v.Status
-	more, needed := besides[status]
-	if needed {
-		v.Status = imaging.Pending
-	}
-	if _, err := tx.NewInsert().Model(&v).Exec(ctx); err != nil || !needed {
-		return err
-	}
-	result, err := tx.ExecContext(ctx, "UPDATE versions SET status = ?, "+more+" WHERE id = ?", status, v.ID)
-	if err != nil {
-		return err
-	}
-	if n, err := result.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(err, errors.New("the version was not brought into its status"))
-	}
-	return nil
 }

@@ -33,12 +33,9 @@ func (s *Store) once(ctx context.Context, tx bun.Tx, a imaging.Actor, operation 
 	if m, err = newMade(in); err != nil || key == nil {
 		return m, false, err
 	}
-	input, err := json.Marshal(in)
-	if err != nil {
-		return m, false, fmt.Errorf("hash the input: %w", err)
+	if err := m.claim(a, operation, in, *key); err != nil {
+		return m, false, err
 	}
-	sum := sha256.Sum256(append([]byte(operation+"\n"), input...))
-	m.Username, m.Key, m.InputHash = a.Username, *key, sum[:]
 	result, err := tx.NewInsert().Model(&m).On("CONFLICT DO NOTHING").Exec(ctx)
 	if err != nil {
 		return m, false, fmt.Errorf("claim idempotency key: %w", err)
@@ -46,16 +43,33 @@ func (s *Store) once(ctx context.Context, tx bun.Tx, a imaging.Actor, operation 
 	if n, err := result.RowsAffected(); err != nil || n == 1 {
 		return m, false, err
 	}
+	before, err := m.before(ctx, tx)
+	return before, true, err
+}
+
+// claim is for whom, and for which input, the key stands.
+func (m *made) claim(a imaging.Actor, operation string, in any, key string) error {
+	input, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("hash the input: %w", err)
+	}
+	sum := sha256.Sum256(append([]byte(operation+"\n"), input...))
+	m.Username, m.Key, m.InputHash = a.Username, key, sum[:]
+	return nil
+}
+
+// before is what was made with the key. CONFLICT if it was claimed for another input; sql.ErrNoRows if it is free.
+func (m made) before(ctx context.Context, idb bun.IDB) (made, error) {
 	before := made{Username: m.Username, Key: m.Key}
-	if err := tx.NewSelect().Model(&before).WherePK().Scan(ctx); err != nil {
-		return m, false, fmt.Errorf("read idempotency key: %w", err)
+	if err := idb.NewSelect().Model(&before).WherePK().Scan(ctx); err != nil {
+		return m, fmt.Errorf("read idempotency key: %w", err)
 	}
 	if string(before.InputHash) != string(m.InputHash) {
 		e := imaging.Errorf(imaging.Conflict, "This idempotency key was used for another input.")
 		e.Field = "idempotencyKey"
-		return m, false, e
+		return m, e
 	}
-	return before, true, nil
+	return before, nil
 }
 
 func newMade(in any) (m made, err error) {

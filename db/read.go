@@ -79,8 +79,18 @@ func (s *Store) byID(ctx context.Context, a imaging.Actor, ids []uuid.UUID) (map
 }
 
 // aggregates loads the requests whose ids the query selects, as far as the actor may see them, with all their versions
-// and without what the actor may not read. It is one statement, so that each aggregate is of one moment.
+// and without what the actor may not read.
 func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
+	requests, err := s.load(ctx, idb, a, ids, o)
+	for _, r := range requests {
+		imaging.Redact(a, r)
+	}
+	return requests, err
+}
+
+// load is aggregates with all that there is to read, for a change. It is one statement, so that each aggregate is of one
+// moment.
+func (s *Store) load(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
 	var versions []*imaging.Version
 	q := idb.NewSelect().Model(&versions).Relation("ImageRequest").Relation("Provider").
 		Where("version.image_request_id IN (?)", ids)
@@ -96,9 +106,6 @@ func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, id
 			requests = append(requests, v.ImageRequest)
 		}
 		v.ImageRequest.Versions = append(v.ImageRequest.Versions, v)
-	}
-	for _, r := range requests {
-		imaging.Redact(a, r)
 	}
 	return requests, nil
 }

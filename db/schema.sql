@@ -27,12 +27,14 @@ CREATE TABLE public.events (
     action text NOT NULL COLLATE pg_catalog."C",
     from_status text COLLATE pg_catalog."C",
     to_status text COLLATE pg_catalog."C",
+    message text,
     changes jsonb NOT NULL,
     CONSTRAINT events_action_check CHECK (((char_length(action) >= 1) AND (char_length(action) <= 64))),
     CONSTRAINT events_actor_check CHECK ((char_length(actor) <= 150)),
     CONSTRAINT events_at_check CHECK (((at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT events_changes_check CHECK ((jsonb_typeof(changes) = 'object'::text)),
     CONSTRAINT events_from_status_check CHECK ((from_status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
+    CONSTRAINT events_message_check CHECK ((char_length(message) <= 16384)),
     CONSTRAINT events_seq_check CHECK ((seq >= 1)),
     CONSTRAINT events_to_status_check CHECK ((to_status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
     CONSTRAINT events_with_a_request_have_a_number CHECK (((image_request_id IS NULL) = (seq IS NULL)))
@@ -85,6 +87,7 @@ CREATE TABLE public.image_requests (
     start_date timestamp with time zone NOT NULL,
     end_date timestamp with time zone,
     revision integer NOT NULL,
+    reports integer DEFAULT 0 NOT NULL,
     status text NOT NULL COLLATE pg_catalog."C",
     instance uuid NOT NULL,
     provider_id integer NOT NULL,
@@ -94,6 +97,7 @@ CREATE TABLE public.image_requests (
     CONSTRAINT image_requests_description_check CHECK ((char_length(description) <= 16384)),
     CONSTRAINT image_requests_icon_check CHECK (((char_length(icon) >= 1) AND (char_length(icon) <= 1024))),
     CONSTRAINT image_requests_name_check CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 256)) AND (name = btrim(name)))),
+    CONSTRAINT image_requests_reports_check CHECK ((reports >= 0)),
     CONSTRAINT image_requests_revision_check CHECK ((revision >= 1)),
     CONSTRAINT image_requests_search_text_check CHECK ((char_length(search_text) <= 65536)),
     CONSTRAINT image_requests_shared_with_is_a_list CHECK (((COALESCE(array_ndims(shared_with), 1) = 1) AND (cardinality(shared_with) <= 200) AND (array_position(shared_with, NULL::text) IS NULL) AND (char_length(array_to_string(shared_with, ''::text)) <= (200 * 150)))),
@@ -109,7 +113,9 @@ COMMENT ON COLUMN public.image_requests.shared_with IS 'Exact user names; not em
 
 COMMENT ON COLUMN public.image_requests.end_date IS 'When it was retired, or will be.';
 
-COMMENT ON COLUMN public.image_requests.revision IS 'Counts the changes: the seq of its newest event.';
+COMMENT ON COLUMN public.image_requests.revision IS 'Counts the changes but for the reports of workers.';
+
+COMMENT ON COLUMN public.image_requests.reports IS 'Counts the reports of workers: with revision, the seq of its newest event.';
 
 COMMENT ON COLUMN public.image_requests.status IS 'Of the newest version, kept here for lists.';
 
@@ -199,6 +205,7 @@ CREATE TABLE public.versions (
     imaging_started timestamp with time zone,
     imaging_ended timestamp with time zone,
     lease_token uuid,
+    lease_seconds integer,
     lease_holder text COLLATE pg_catalog."C",
     lease_expires_at timestamp with time zone,
     failure_code text COLLATE pg_catalog."C",
@@ -224,11 +231,13 @@ CREATE TABLE public.versions (
     CONSTRAINT versions_failure_message_check CHECK (((char_length(failure_message) >= 1) AND (char_length(failure_message) <= 16384))),
     CONSTRAINT versions_ip_address_check CHECK ((char_length(ip_address) <= 255)),
     CONSTRAINT versions_lease_holder_check CHECK (((char_length(lease_holder) >= 1) AND (char_length(lease_holder) <= 150))),
+    CONSTRAINT versions_lease_seconds_check CHECK (((lease_seconds >= 10) AND (lease_seconds <= 3600))),
     CONSTRAINT versions_leased_while_imaging CHECK (
 CASE
-    WHEN (status = 'IMAGING'::text) THEN ((lease_token IS NOT NULL) AND (lease_holder IS NOT NULL) AND (lease_expires_at IS NOT NULL))
-    ELSE ((lease_token IS NULL) AND (lease_holder IS NULL) AND (lease_expires_at IS NULL))
+    WHEN (status = 'IMAGING'::text) THEN ((lease_token IS NOT NULL) AND (lease_holder IS NOT NULL) AND (lease_seconds IS NOT NULL) AND (lease_expires_at IS NOT NULL))
+    ELSE ((lease_token IS NULL) AND (lease_holder IS NULL) AND (lease_seconds IS NULL) AND (lease_expires_at IS NULL))
 END),
+    CONSTRAINT versions_open_without_an_end CHECK (((status <> ALL (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text])) OR (end_date IS NULL))),
     CONSTRAINT versions_ordinal_check CHECK ((ordinal >= 1)),
     CONSTRAINT versions_percent_check CHECK (((percent >= 0) AND (percent <= 100))),
     CONSTRAINT versions_question_check CHECK (((char_length(question) >= 1) AND (char_length(question) <= 16384))),
@@ -237,8 +246,10 @@ END),
     CONSTRAINT versions_software_check CHECK ((char_length(software) <= 16384)),
     CONSTRAINT versions_stage_check CHECK ((char_length(stage) <= 256)),
     CONSTRAINT versions_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
+    CONSTRAINT versions_stopped_while_imaging CHECK (((status = 'IMAGING'::text) OR (NOT cancel_requested))),
     CONSTRAINT versions_sys_check CHECK ((char_length(sys) <= 16384)),
-    CONSTRAINT versions_version_check CHECK (((char_length(version) >= 1) AND (char_length(version) <= 64)))
+    CONSTRAINT versions_version_check CHECK (((char_length(version) >= 1) AND (char_length(version) <= 64))),
+    CONSTRAINT versions_without_a_failure_but_failed CHECK (((status = 'FAILED'::text) OR (num_nonnulls(failure_code, failure_message, failure_detail, failure_retryable) = 0)))
 );
 
 COMMENT ON TABLE public.versions IS 'Imagings of one instance on one provider, with their life cycle.';

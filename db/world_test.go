@@ -126,10 +126,19 @@ func (w *world) version(r *imaging.ImageRequest, ordinal int) *imaging.Version {
 		v.Instance = pick(w, append(w.instances, v.Instance))
 	}
 	if v.Status != imaging.Pending && v.Status != imaging.NeedsInfo {
-		v.DecidedBy, v.DecidedAt, v.Decision = maybe(w, "reviewer"), new(w.moment()), maybe(w, "reason")
+		v.DecidedBy, v.DecidedAt, v.DecisionMessage = maybe(w, "reviewer"), new(w.moment()), maybe(w, "reason")
 	}
-	if v.Status == imaging.Denied {
-		v.DecidedBy, v.Decision = new("reviewer"), new("no")
+	switch v.Status {
+	case imaging.Denied:
+		v.DecidedBy, v.DecisionMessage = new("reviewer"), new("no")
+	case imaging.NeedsInfo:
+		v.QuestionedBy, v.QuestionedAt, v.QuestionText = new("reviewer"), new(w.moment()), new("Name the disk.")
+	case imaging.Imaging:
+		v.LeaseToken, v.LeaseHolder, v.LeaseSeconds, v.LeaseExpiresAt = new(w.id()), new("worker"), new(60), new(w.moment())
+		v.Attempt, v.ImagingStarted, v.Stage, v.Percent = 1, new(w.moment()), new("copy"), new(50)
+	case imaging.Failed:
+		v.FailureCode, v.FailureMessage, v.FailureDetail, v.FailureRetryable = new("DISK_FULL"), new("No space."), new("sda1"), new(true)
+	default: // needs nothing besides
 	}
 	return v
 }

@@ -2,8 +2,11 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -26,6 +29,58 @@ func (s *Store) RequestImage(ctx context.Context, a imaging.Actor, in imaging.Re
 	})
 }
 
+// PreviewImageRequest tells what RequestImage would refuse, by the same rules, and what is worth a second look. It stores
+// nothing. Any signed-in user may. UNAUTHENTICATED.
+func (s *Store) PreviewImageRequest(ctx context.Context, a imaging.Actor, in imaging.RequestImageInput) (*imaging.ImageRequestPreview, error) {
+	if !a.SignedIn() {
+		return nil, imaging.ErrUnauthenticated()
+	}
+	refusals, err := s.Refusals(ctx, a, in)
+	if err != nil {
+		return nil, err
+	}
+	return imaging.Preview(&in, refusals), nil
+}
+
+// Refusals are what RequestImage would refuse the input for. A key that was used before says all: either that it was used
+// for another input, or that there is nothing left to refuse.
+func (s *Store) Refusals(ctx context.Context, a imaging.Actor, in imaging.RequestImageInput) (imaging.Problems, error) {
+	problems := in.Problems(a)
+	if in.IdempotencyKey != nil && !problems.On("idempotencyKey") {
+		var m made
+		if err := m.claim(a, "requestImage", in, *in.IdempotencyKey); err != nil {
+			return nil, err
+		}
+		before, err := m.before(ctx, s.db)
+		if err == nil {
+			_, err = s.one(ctx, s.db, a, before.ImageRequestID)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return refusal(s.translate(err))
+		}
+	}
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		p, err := provider(ctx, tx, in.Provider)
+		problems = append(in.Problems(a), imaging.ProviderProblem(in.Provider, p)...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	inTheWay, err := s.inTheWay(ctx, a, in.Instance)
+	return append(problems, inTheWay...), err
+}
+
+// refusal tells what is refused from what has failed.
+func refusal(err error) (imaging.Problems, error) {
+	switch imaging.CodeOf(err) {
+	case imaging.Conflict, imaging.NotFound:
+		return imaging.All(err), nil
+	default:
+		return nil, err
+	}
+}
+
 // RequestVersion asks for one more version of a request; its owner and admins may. Keys are as for RequestImage.
 //
 // UNAUTHENTICATED; NOT_FOUND; FORBIDDEN; INVALID by field; CONFLICT if the instance has an open version, the label was
@@ -35,7 +90,7 @@ func (s *Store) RequestVersion(ctx context.Context, a imaging.Actor, in imaging.
 		return nil, imaging.ErrUnauthenticated()
 	}
 	return s.create(ctx, a, "requestVersion", in, in.IdempotencyKey, in.Work, in.Problems(), func(ctx context.Context, tx bun.Tx, made made, p *imaging.Provider) (*imaging.ImageRequest, []*imaging.Event, error) {
-		r, err := s.locked(ctx, tx, a, in.ImageRequest)
+		r, err := s.locked(ctx, tx, a, theID(tx, in.ImageRequest))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -48,15 +103,59 @@ func (s *Store) RequestVersion(ctx context.Context, a imaging.Actor, in imaging.
 //
 // UNAUTHENTICATED; NOT_FOUND; FORBIDDEN; INVALID by field; CONFLICT if the revision named is not the current one.
 func (s *Store) EditImageRequest(ctx context.Context, a imaging.Actor, in imaging.EditImageRequestInput) (*imaging.ImageRequest, error) {
+	r, err := s.change(ctx, a, theID(s.db, in.ImageRequest), func(r *imaging.ImageRequest, now time.Time) ([]*imaging.Event, error) {
+		return imaging.Edit(r, &in, a, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	imaging.Redact(a, r)
+	return r, nil
+}
+
+// TransferImageRequest gives a request to another user; its owner and admins may. The answer has no request if the actor
+// may see it no longer.
+//
+// UNAUTHENTICATED; NOT_FOUND; FORBIDDEN; INVALID by field; CONFLICT if the revision named is not the current one.
+func (s *Store) TransferImageRequest(ctx context.Context, a imaging.Actor, in imaging.TransferImageRequestInput) (*imaging.Outcome, error) {
+	r, err := s.change(ctx, a, theID(s.db, in.ImageRequest), func(r *imaging.ImageRequest, now time.Time) ([]*imaging.Event, error) {
+		return imaging.Transfer(r, &in, a, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return imaging.OutcomeFor(a, r.Newest(), false), nil
+}
+
+// EditVersion changes a version; the owner of its request and admins may.
+//
+// UNAUTHENTICATED; NOT_FOUND; FORBIDDEN; INVALID by field; CONFLICT if it stands elsewhere or the revision named is not
+// the current one.
+func (s *Store) EditVersion(ctx context.Context, a imaging.Actor, in imaging.EditVersionInput) (*imaging.Outcome, error) {
+	r, err := s.change(ctx, a, requestOf(s.db, in.Version), func(r *imaging.ImageRequest, now time.Time) ([]*imaging.Event, error) {
+		return imaging.EditVersion(r, r.Version(in.Version), &in, a, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return imaging.OutcomeFor(a, r.Version(in.Version), false), nil
+}
+
+// change is what every use case does that changes a request that is there: lock, apply the rule, save.
+func (s *Store) change(ctx context.Context, a imaging.Actor, id *bun.SelectQuery, rule func(*imaging.ImageRequest, time.Time) ([]*imaging.Event, error)) (*imaging.ImageRequest, error) {
 	if !a.SignedIn() {
 		return nil, imaging.ErrUnauthenticated()
 	}
 	var r *imaging.ImageRequest
 	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-		if r, err = s.locked(ctx, tx, a, in.ImageRequest); err != nil {
+		if r, err = s.locked(ctx, tx, a, id); err != nil {
 			return err
 		}
-		events, err := imaging.Edit(r, &in, a, s.moment())
+		now, err := clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		events, err := rule(r, now)
 		if err != nil || len(events) == 0 {
 			return err
 		}
@@ -103,46 +202,87 @@ func (s *Store) create(ctx context.Context, a imaging.Actor, operation string, i
 		version = r.Version(made.VersionID)
 		return save(ctx, tx, r, events)
 	})
-	if imaging.CodeOf(err) == imaging.Conflict && safedriver.Constraint(err) == "versions_one_open_per_instance" {
-		err = s.inTheWay(ctx, a, w.Instance, err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, s.withInTheWay(ctx, a, w.Instance, err)
 	}
 	return version, nil
 }
 
-// inTheWay names the open version of the instance in the refusal, if the actor may see it.
-func (s *Store) inTheWay(ctx context.Context, a imaging.Actor, instance uuid.UUID, refusal error) error {
-	open := []imaging.Status{imaging.Pending, imaging.NeedsInfo, imaging.Approved, imaging.Imaging}
-	first := 1
-	c, err := s.Versions(ctx, a, imaging.Slice{First: &first}, &imaging.VersionFilter{Instance: &instance, Status: open}, nil)
-	if err != nil || len(c.Edges) == 0 {
+// oneOpenPerInstance is the constraint that an instance has at most one open version.
+const oneOpenPerInstance = "versions_one_open_per_instance"
+
+// withInTheWay tells, beside what else is wrong with an input, which open version of the instance is in the way.
+func (s *Store) withInTheWay(ctx context.Context, a imaging.Actor, instance uuid.UUID, refusal error) error {
+	var problems imaging.Problems
+	taken := safedriver.Constraint(refusal) == oneOpenPerInstance
+	if !taken && !errors.As(refusal, &problems) {
 		return refusal
 	}
-	v := c.Edges[0].Node
-	e := imaging.Errorf(imaging.Conflict, "This instance already has an open request: %q, id %s, version %q, is %s.",
-		v.ImageRequest.Name, v.ImageRequest.ID, v.Version, v.Status).Because(refusal)
-	e.Field, e.Status = "instance", v.Status
-	return e
+	inTheWay, err := s.inTheWay(ctx, a, instance)
+	switch {
+	case err != nil || len(inTheWay) == 0:
+		return refusal
+	case taken:
+		return inTheWay[0].Because(refusal)
+	}
+	return append(problems, inTheWay...)
 }
 
-// locked loads a request for a change: nobody else changes it, or its versions, until the transaction ends. NOT_FOUND if
-// there is none or the actor may not see it.
-func (s *Store) locked(ctx context.Context, tx bun.Tx, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
-	var key uuid.UUID
-	q := visible(tx.NewSelect().Model((*imaging.ImageRequest)(nil)), a).Column("image_request.id").Where("image_request.id = ?", id)
-	if err := q.For("UPDATE").Scan(ctx, &key); err != nil {
+// inTheWay is the refusal for an instance that has an open version, naming it if the actor may see it; none if it has none.
+func (s *Store) inTheWay(ctx context.Context, a imaging.Actor, instance uuid.UUID) (imaging.Problems, error) {
+	open := &imaging.VersionFilter{Instance: &instance, Status: imaging.OpenStatuses}
+	n, err := s.wantedVersions(imaging.Service(), open).Count(ctx)
+	if err != nil || n == 0 {
 		return nil, s.translate(err)
 	}
-	r, err := s.one(ctx, tx, a, id) // a statement of its own, so that it sees what the lock waited for
+	c, err := s.Versions(ctx, a, imaging.Slice{}, open, nil)
 	if err != nil {
 		return nil, err
 	}
-	if !imaging.SeesDetails(a, r) { // what was taken out of r must never be written back
-		return nil, imaging.ErrForbidden()
+	e := constraints[oneOpenPerInstance]
+	if len(c.Edges) > 0 {
+		v := c.Edges[0].Node
+		e.Status = v.Status
+		e.Message = fmt.Sprintf("This instance already has an open request: %q, id %s, version %q, is %s.", v.ImageRequest.Name, v.ImageRequest.ID, v.Version, v.Status)
 	}
-	return r, nil
+	return imaging.Problems{&e}, nil
+}
+
+// locked loads the request whose id the query selects for a change: nobody else changes it, or its versions, until the
+// transaction ends. NOT_FOUND if there is none or the actor may not see it. What it answers has not been redacted.
+func (s *Store) locked(ctx context.Context, tx bun.Tx, a imaging.Actor, id *bun.SelectQuery) (*imaging.ImageRequest, error) {
+	var key uuid.UUID
+	q := visible(tx.NewSelect().Model((*imaging.ImageRequest)(nil)), a).Column("image_request.id").Where("image_request.id IN (?)", id)
+	if err := q.For("UPDATE").Scan(ctx, &key); err != nil {
+		return nil, s.translate(err)
+	}
+	// a statement of its own, so that it sees what the lock waited for
+	rows, err := s.load(ctx, tx, a, theID(tx, key), imaging.NewestFirst)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, imaging.ErrNotFound()
+	}
+	return rows[0], nil
+}
+
+// clock is the database's time: the same for every copy of the server, as leases need it.
+func clock(ctx context.Context, tx bun.Tx) (now time.Time, err error) {
+	if err := tx.NewSelect().ColumnExpr("clock_timestamp()").Scan(ctx, &now); err != nil {
+		return now, fmt.Errorf("read the clock: %w", err)
+	}
+	return now.UTC(), nil
+}
+
+// theID is an id as a query that selects it.
+func theID(idb bun.IDB, id uuid.UUID) *bun.SelectQuery {
+	return idb.NewSelect().ColumnExpr("?::uuid", id)
+}
+
+// requestOf selects the id of a version's request.
+func requestOf(idb bun.IDB, version uuid.UUID) *bun.SelectQuery {
+	return idb.NewSelect().Model((*imaging.Version)(nil)).Column("version.image_request_id").Where("version.id = ?", version)
 }
 
 // save writes a changed or new request, the versions that its events concern, and the events.

@@ -16,6 +16,14 @@ import (
 	"github.com/google/uuid"
 )
 
+func (r *imageRequestResolver) Events(ctx context.Context, obj *imaging.ImageRequest, first *int, after *string, last *int, before *string) (*db.Connection[*imaging.Event], error) {
+	return r.store.Events(ctx, auth.From(ctx), obj, imaging.Slice{First: first, After: after, Last: last, Before: before})
+}
+
+func (r *imageRequestResolver) History(ctx context.Context, obj *imaging.ImageRequest) ([]*imaging.HistoryEntry, error) {
+	return r.store.History(ctx, auth.From(ctx), obj)
+}
+
 func (r *mutationResolver) RequestImage(ctx context.Context, input imaging.RequestImageInput) (*generated.RequestImagePayload, error) {
 	v, err := r.store.RequestImage(ctx, auth.From(ctx), input)
 	if err != nil {
@@ -38,6 +46,58 @@ func (r *mutationResolver) EditImageRequest(ctx context.Context, input imaging.E
 		return nil, err
 	}
 	return &generated.EditImageRequestPayload{ImageRequest: request}, nil
+}
+
+func (r *mutationResolver) EditVersion(ctx context.Context, input imaging.EditVersionInput) (*imaging.Outcome, error) {
+	return r.store.EditVersion(ctx, auth.From(ctx), input)
+}
+
+func (r *mutationResolver) TransferImageRequest(ctx context.Context, input imaging.TransferImageRequestInput) (*imaging.Outcome, error) {
+	return r.store.TransferImageRequest(ctx, auth.From(ctx), input)
+}
+
+func (r *mutationResolver) ApproveVersion(ctx context.Context, input imaging.DecisionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Approve))
+}
+
+func (r *mutationResolver) DenyVersion(ctx context.Context, input imaging.DecisionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Deny))
+}
+
+func (r *mutationResolver) QuestionVersion(ctx context.Context, input imaging.DecisionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Question))
+}
+
+func (r *mutationResolver) AnswerQuestion(ctx context.Context, input imaging.RemarkInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Answer))
+}
+
+func (r *mutationResolver) CancelVersion(ctx context.Context, input imaging.RemarkInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Cancel))
+}
+
+func (r *mutationResolver) ResubmitVersion(ctx context.Context, input imaging.RemarkInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Resubmit))
+}
+
+func (r *mutationResolver) RetryVersion(ctx context.Context, input imaging.RemarkInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step(imaging.Retry))
+}
+
+func (r *mutationResolver) ClaimVersion(ctx context.Context, input imaging.ClaimVersionInput) (*imaging.Outcome, error) {
+	return r.store.ClaimVersion(ctx, auth.From(ctx), input)
+}
+
+func (r *mutationResolver) ReportVersion(ctx context.Context, input imaging.ReportVersionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step())
+}
+
+func (r *mutationResolver) CompleteVersion(ctx context.Context, input imaging.CompleteVersionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step())
+}
+
+func (r *mutationResolver) FailVersion(ctx context.Context, input imaging.FailVersionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step())
 }
 
 func (r *mutationResolver) SaveProvider(ctx context.Context, input imaging.SaveProviderInput) (*generated.SaveProviderPayload, error) {
@@ -80,8 +140,20 @@ func (r *queryResolver) Versions(ctx context.Context, first *int, after *string,
 	return r.store.Versions(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
 }
 
+func (r *queryResolver) PreviewImageRequest(ctx context.Context, input imaging.RequestImageInput) (*imaging.ImageRequestPreview, error) {
+	return r.store.PreviewImageRequest(ctx, auth.From(ctx), input)
+}
+
 func (r *queryResolver) Providers(ctx context.Context) ([]*imaging.Provider, error) {
 	return r.store.Providers(ctx)
+}
+
+func (r *versionResolver) QueuePosition(ctx context.Context, obj *imaging.Version) (*int, error) {
+	return r.store.QueuePosition(ctx, obj)
+}
+
+func (r *versionResolver) SecondsLeft(ctx context.Context, obj *imaging.Version) (*int, error) {
+	return r.store.SecondsLeft(ctx, obj)
 }
 
 func (r *editImageRequestInputResolver) Icon(ctx context.Context, obj *imaging.EditImageRequestInput, data *string) error {
@@ -94,16 +166,32 @@ func (r *editImageRequestInputResolver) EndDate(ctx context.Context, obj *imagin
 	return nil
 }
 
+func (r *editVersionInputResolver) EndDate(ctx context.Context, obj *imaging.EditVersionInput, data *time.Time) error {
+	obj.EndDate = imaging.SetTo(data)
+	return nil
+}
+
+func (r *Resolver) ImageRequest() generated.ImageRequestResolver { return &imageRequestResolver{r} }
+
 func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
+
+func (r *Resolver) Version() generated.VersionResolver { return &versionResolver{r} }
 
 func (r *Resolver) EditImageRequestInput() generated.EditImageRequestInputResolver {
 	return &editImageRequestInputResolver{r}
 }
 
+func (r *Resolver) EditVersionInput() generated.EditVersionInputResolver {
+	return &editVersionInputResolver{r}
+}
+
 type (
+	imageRequestResolver          struct{ *Resolver }
 	mutationResolver              struct{ *Resolver }
 	queryResolver                 struct{ *Resolver }
+	versionResolver               struct{ *Resolver }
 	editImageRequestInputResolver struct{ *Resolver }
+	editVersionInputResolver      struct{ *Resolver }
 )

@@ -39,7 +39,7 @@ func Edit(r *ImageRequest, in *EditImageRequestInput, a Actor, now time.Time) ([
 		return nil, ErrForbidden()
 	}
 	if in.Revision != nil && *in.Revision != r.Revision {
-		return nil, staleRevision(*in.Revision, r)
+		return nil, staleRevision(*in.Revision, r, r.Newest())
 	}
 	visibility, users := in.sharing(r)
 	if err := in.problems(a, r, visibility, users).Err(); err != nil {
@@ -68,6 +68,92 @@ func Edit(r *ImageRequest, in *EditImageRequestInput, a Actor, now time.Time) ([
 	return []*Event{event}, nil
 }
 
+// TransferImageRequestInput is an image request and its owner to be.
+type TransferImageRequestInput struct {
+	ImageRequest uuid.UUID
+	To           string
+	Revision     *int
+}
+
+// Transfer gives the request to another user; no event if it is theirs already. FORBIDDEN unless the actor may edit it,
+// CONFLICT if it has changed since the revision named, INVALID by field.
+func Transfer(r *ImageRequest, in *TransferImageRequestInput, a Actor, now time.Time) ([]*Event, error) {
+	var problems Problems
+	problems.username("to", in.To)
+	switch {
+	case !a.MayEdit(r):
+		return nil, ErrForbidden()
+	case len(problems) > 0:
+		return nil, problems
+	case in.Revision != nil && *in.Revision != r.Revision:
+		return nil, staleRevision(*in.Revision, r, r.Newest())
+	case in.To == r.CreatedBy:
+		return nil, nil
+	}
+	before := *r
+	r.CreatedBy = in.To
+	event, err := r.record(Transferred, &before, a, now)
+	if err != nil {
+		return nil, err
+	}
+	r.sign(event)
+	return []*Event{event}, nil
+}
+
+// EditVersionInput is what to change in a version; nil and unnamed fields stay.
+type EditVersionInput struct {
+	Version   uuid.UUID
+	Revision  *int
+	ChangeLog *string
+	Software  *string
+	Sys       *string
+	Exclude   *string
+	EndDate   Set[*time.Time]
+}
+
+// EditVersion changes what a version is to be made of while it waits for a decision, and when it ends once it is
+// COMPLETED; no event if nothing changed. FORBIDDEN unless the actor may edit its request; CONFLICT if it stands
+// elsewhere or the request has changed since the revision named; INVALID by field.
+func EditVersion(r *ImageRequest, v *Version, in *EditVersionInput, a Actor, now time.Time) ([]*Event, error) {
+	var problems Problems
+	problems.work(&Work{Instance: v.Instance, Software: or(in.Software, ""), Sys: or(in.Sys, ""), Exclude: or(in.Exclude, ""), ChangeLog: or(in.ChangeLog, "")})
+	problems.moment("endDate", in.EndDate.To)
+	waits := v.Status == Pending || v.Status == NeedsInfo
+	content := in.Software != nil || in.Sys != nil || in.Exclude != nil
+	switch {
+	case !a.MayEdit(r):
+		return nil, ErrForbidden()
+	case len(problems) > 0:
+		return nil, problems
+	case content && !waits:
+		return nil, conflict(v, "", "The version is %s; what it is made of can be changed while it is PENDING or NEEDS_INFO.", v.Status)
+	case in.EndDate.Named && v.Status != Completed:
+		return nil, conflict(v, "endDate", "The version is %s; its end can be set once it is COMPLETED.", v.Status)
+	case in.Revision != nil && *in.Revision != r.Revision:
+		return nil, staleRevision(*in.Revision, r, v)
+	}
+	before := *v
+	set(&v.ChangeLog, in.ChangeLog)
+	set(&v.Software, in.Software)
+	v.Sys, v.Exclude = first(in.Sys, v.Sys), first(in.Exclude, v.Exclude)
+	if in.EndDate.Named {
+		v.EndDate = moment(in.EndDate.To)
+	}
+	changes, err := Diff(&before, v)
+	if err != nil || len(changes) == 0 {
+		return nil, err
+	}
+	if v.Status == NeedsInfo {
+		v.Status = Pending
+	}
+	event := &Event{ImageRequestID: new(r.ID), At: now, Actor: a.Username, Action: VersionEdited, Changes: Changes{}}
+	if err := event.concern(&before, v); err != nil {
+		return nil, err
+	}
+	r.sign(event)
+	return []*Event{event}, nil
+}
+
 // sharing is the visibility after the edit, and the users it names.
 func (in *EditImageRequestInput) sharing(r *ImageRequest) (Visibility, []string) {
 	visibility, users := r.Visibility, r.SharedWith
@@ -81,9 +167,10 @@ func (in *EditImageRequestInput) sharing(r *ImageRequest) (Visibility, []string)
 	return visibility, users
 }
 
-func staleRevision(named int, r *ImageRequest) *Error {
+// staleRevision refuses a change of v, or of the request itself, of which its newest version tells where it stands.
+func staleRevision(named int, r *ImageRequest, v *Version) *Error {
 	e := Errorf(Conflict, "The request has changed: you named revision %d, it is at %d. Read it again.", named, r.Revision)
-	e.Field, e.Status = "revision", r.Status
+	e.Field, e.Status = "revision", v.Status
 	return e
 }
 
@@ -165,8 +252,12 @@ func (e *Event) concern(old, v *Version) error {
 
 // sign numbers the event and settles the request.
 func (r *ImageRequest) sign(e *Event) {
-	r.Revision++
-	seq := r.Revision
+	if e.Action == Report {
+		r.Reports++
+	} else {
+		r.Revision++
+	}
+	seq := r.Revision + r.Reports
 	e.Seq = &seq
 	r.Settle()
 }
@@ -188,4 +279,11 @@ func Found(r *ImageRequest) (*Event, error) {
 	}
 	r.sign(event)
 	return event, event.concern(nil, r.Newest())
+}
+
+func first[T any](a, b *T) *T {
+	if a != nil {
+		return a
+	}
+	return b
 }

@@ -17,7 +17,25 @@ const (
 	Requested        Action = "REQUESTED"         // an image request was made, with its first version
 	VersionRequested Action = "VERSION_REQUESTED" // a version was added to it
 	Edited           Action = "EDITED"            // its presentation, visibility or end was changed
+	Transferred      Action = "TRANSFERRED"       // it has another owner
+	VersionEdited    Action = "VERSION_EDITED"    // what a version is to be made of, or its end, was changed
 	AutoApproved     Action = "AUTO_APPROVED"     // the provider approved by itself
+	Approve          Action = "APPROVED"
+	Deny             Action = "DENIED"
+	Question         Action = "QUESTIONED"
+	Answer           Action = "ANSWERED"
+	Resubmit         Action = "RESUBMITTED"
+	Cancel           Action = "CANCELLED"
+	AskStop          Action = "CANCEL_REQUESTED" // the worker is to stop
+	Retry            Action = "RETRIED"
+	Claim            Action = "CLAIMED" // a worker has begun
+	Report           Action = "PROGRESSED"
+	Complete         Action = "COMPLETED"
+	Fail             Action = "FAILED"
+	Obey             Action = "STOPPED"       // the worker has stopped, as it was asked to
+	Abandon          Action = "ABANDONED"     // its lease ran out, and it had been asked to stop
+	Expire           Action = "LEASE_EXPIRED" // back to the queue
+	GiveUp           Action = "GAVE_UP"       // its lease ran out for the last time
 	ProviderSaved    Action = "PROVIDER_SAVED"
 	TokenCreated     Action = "TOKEN_CREATED"
 	TokenRevoked     Action = "TOKEN_REVOKED"
@@ -33,10 +51,32 @@ type Event struct {
 	At             time.Time
 	Actor          string // the user name, "" for the service itself
 	Action         Action
-	From           *Status `bun:"from_status"` // the version's status before, if the event moved it
+	From           *Status `bun:"from_status"` // the version's status before, nil for a new one
 	To             *Status `bun:"to_status"`
+	Message        *string // what the actor said
 	Changes        Changes `bun:"type:jsonb"`
+
+	ImageRequest *ImageRequest `bun:"-"` // set by Show
 }
+
+// Show makes the event ready for the actor, who may read the details of its request: what is for staff alone is taken out.
+func (e *Event) Show(a Actor, r *ImageRequest) {
+	e.ImageRequest = r
+	if !a.staffOf(r) {
+		delete(e.Changes, "version.failureDetail")
+	}
+}
+
+// Version is the one it concerned, nil if none.
+func (e *Event) Version() *Version {
+	if e.VersionID == nil {
+		return nil
+	}
+	return e.ImageRequest.Version(*e.VersionID)
+}
+
+// By is the user who did it, nil for the service itself.
+func (e *Event) By() *string { return optional(e.Actor) }
 
 // Changes are the fields that an event changed, each with what it was and what it is.
 type Changes map[string]Change

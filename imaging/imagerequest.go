@@ -21,8 +21,10 @@ type ImageRequest struct {
 	StartDate   time.Time  `json:"startDate"`
 	EndDate     *time.Time `json:"endDate"` // when it was or will be retired
 
-	// Revision counts the changes; it is the seq of the newest event.
+	// Revision counts the changes but for the reports of workers, so that a decision does not go stale while another
+	// version is being imaged. Both together are the seq of the newest event.
 	Revision int `json:"-"`
+	Reports  int `json:"-"`
 
 	// What lists are filtered and ordered by, kept with the row by Settle: the newest version's, and the search text.
 	Status     Status    `json:"-"`

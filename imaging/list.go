@@ -24,6 +24,7 @@ const (
 	ByStartDate OrderField = "START_DATE"
 	ByName      OrderField = "NAME"
 	ByStatus    OrderField = "STATUS"
+	BySeq       OrderField = "SEQ" // of events alone
 )
 
 // Order is the order of a list. What is equal in it follows by id, in the same direction.

@@ -164,3 +164,14 @@ func StorableTime(t time.Time) bool {
 	year := t.UTC().Year()
 	return 1 <= year && year <= 9999
 }
+
+// excluded checks the paths that a worker says it has left out.
+func (p *Problems) excluded(paths []string) {
+	if len(paths) > MaxExcluded {
+		p.add("excluded", "Ensure this field has no more than %d elements.", MaxExcluded)
+		return
+	}
+	for i, path := range paths {
+		p.line(fmt.Sprintf("excluded.%d", i), path, MaxPath)
+	}
+}

@@ -31,10 +31,11 @@ var Statuses = []Status{Pending, NeedsInfo, Denied, Cancelled, Approved, Imaging
 // Valid tells whether s is a status.
 func (s Status) Valid() bool { return slices.Contains(Statuses, s) }
 
-// Open tells whether a version of this status occupies its instance: there is at most one such version per instance.
-func (s Status) Open() bool {
-	return s == Pending || s == NeedsInfo || s == Approved || s == Imaging
-}
+// OpenStatuses are those in which a version occupies its instance: there is at most one such version per instance.
+var OpenStatuses = []Status{Pending, NeedsInfo, Approved, Imaging}
+
+// Open tells whether a version of this status occupies its instance.
+func (s Status) Open() bool { return slices.Contains(OpenStatuses, s) }
 
 // InWork tells whether a version of this status is a worker's business.
 func (s Status) InWork() bool { return s == Approved || s == Imaging }
@@ -57,10 +58,38 @@ type Version struct {
 	EndDate        *time.Time `json:"endDate"`
 	Status         Status     `json:"status"`
 
-	// The decision on it: who, when and why. DecidedBy is nil where the provider approved by itself.
-	DecidedBy *string    `json:"decidedBy"`
-	DecidedAt *time.Time `json:"decidedAt"`
-	Decision  *string    `json:"decision"`
+	// The decision on it; DecidedBy is nil where the provider approved by itself.
+	DecidedBy       *string    `json:"decidedBy"`
+	DecidedAt       *time.Time `json:"decidedAt"`
+	DecisionMessage *string    `bun:"decision" json:"decision"`
+
+	// What a reviewer asked, and what the owner answered.
+	QuestionedBy *string    `json:"questionedBy"`
+	QuestionedAt *time.Time `json:"questionedAt"`
+	QuestionText *string    `bun:"question" json:"question"`
+	AnsweredAt   *time.Time `json:"answeredAt"`
+	AnswerText   *string    `bun:"answer" json:"answer"`
+
+	// How far a worker is.
+	Attempt         int        `json:"attempt"` // how often one has begun
+	Stage           *string    `json:"stage"`
+	Percent         *int       `json:"percent"`
+	CancelRequested bool       `json:"cancelRequested"`
+	Excluded        []string   `bun:",array" json:"excluded"` // the paths of exclude that were found and left out
+	ImagingStarted  *time.Time `json:"imagingStarted"`
+	ImagingEnded    *time.Time `json:"imagingEnded"`
+
+	// The worker's hold on it while it is IMAGING, by the database's clock. Never shown but to who holds it.
+	LeaseToken     *uuid.UUID `json:"-"`
+	LeaseHolder    *string    `json:"-"`
+	LeaseSeconds   *int       `json:"-"`
+	LeaseExpiresAt *time.Time `json:"-"`
+
+	// Why it failed; FailureDetail is for staff.
+	FailureCode      *string `json:"failureCode"`
+	FailureMessage   *string `json:"failureMessage"`
+	FailureDetail    *string `json:"failureDetail"`
+	FailureRetryable *bool   `json:"failureRetryable"`
 
 	Provider     *Provider     `bun:"rel:belongs-to,join:provider_id=id" json:"-"`
 	ImageRequest *ImageRequest `bun:"rel:belongs-to,join:image_request_id=id" json:"-"`
@@ -107,7 +136,10 @@ func excludable(line string) bool {
 
 func (v *Version) redact() {
 	v.IPAddress, v.Sys, v.Exclude = nil, nil, nil
-	v.DecidedBy, v.DecidedAt, v.Decision = nil, nil, nil
+	v.DecidedBy, v.DecidedAt, v.DecisionMessage = nil, nil, nil
+	v.clearQuestion()
+	v.clearFailure()
+	v.Excluded = nil
 }
 
 // Provider is a cloud, or a part of one, that images are made for.

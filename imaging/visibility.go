@@ -28,18 +28,25 @@ func Visible(a Actor, r *ImageRequest) bool {
 }
 
 // SeesDetails tells whether the actor may read what only the owner and staff may: the notes to the reviewer, addresses,
-// and with whom the request is shared. A worker counts as staff while one of its versions is theirs to image.
+// and with whom the request is shared.
 func SeesDetails(a Actor, r *ImageRequest) bool {
-	if a.SignedIn() && a.Username == r.CreatedBy || a.Staff() {
-		return true
-	}
-	return a.Has(Worker) && slices.ContainsFunc(r.Versions, func(v *Version) bool {
+	return a.SignedIn() && a.Username == r.CreatedBy || a.staffOf(r)
+}
+
+// staffOf tells whether the actor is staff to the request. A worker is while one of its versions is theirs to image.
+func (a Actor) staffOf(r *ImageRequest) bool {
+	return a.Staff() || a.Has(Worker) && slices.ContainsFunc(r.Versions, func(v *Version) bool {
 		return v.Status.InWork() && a.WorksOn(v.ProviderID)
 	})
 }
 
 // Redact takes out of r what the actor may not read. Everything that leaves the store has gone through it.
 func Redact(a Actor, r *ImageRequest) {
+	if !a.staffOf(r) { // the insides of a failure are not even for the owner
+		for _, v := range r.Versions {
+			v.FailureDetail = nil
+		}
+	}
 	if SeesDetails(a, r) {
 		return
 	}

@@ -57,7 +57,7 @@ var sights = map[string][2]string{
 func full(v Visibility, status Status) *ImageRequest {
 	r := existing(v)
 	newest := r.Newest()
-	newest.Status, newest.DecidedBy, newest.DecidedAt, newest.Decision = status, new("reviewer"), new(noon), new("because")
+	newest.Status, newest.DecidedBy, newest.DecidedAt, newest.DecisionMessage = status, new("reviewer"), new(noon), new("because")
 	newest.Software, newest.ChangeLog = "R", "first"
 	r.Settle()
 	return r
@@ -101,7 +101,7 @@ func TestRedact(t *testing.T) {
 						want.SharedWith = nil
 						newest := want.Newest()
 						newest.IPAddress, newest.Sys, newest.Exclude = nil, nil, nil
-						newest.DecidedBy, newest.DecidedAt, newest.Decision = nil, nil, nil
+						newest.DecidedBy, newest.DecidedAt, newest.DecisionMessage = nil, nil, nil
 					}
 					Redact(row.actor, got)
 					if diff := cmp.Diff(want, got); diff != "" {
@@ -122,7 +122,7 @@ func TestRedactEveryVersion(t *testing.T) {
 	}
 	Redact(stranger, r)
 	for _, v := range r.Versions {
-		if v.Sys != nil || v.Exclude != nil || v.IPAddress != nil || v.DecidedAt != nil || v.DecidedBy != nil || v.Decision != nil || v.ExcludePaths() != nil {
+		if v.Sys != nil || v.Exclude != nil || v.IPAddress != nil || v.DecidedAt != nil || v.DecidedBy != nil || v.DecisionMessage != nil || v.ExcludePaths() != nil {
 			t.Errorf("version %s is not redacted: %+v", v.Version, v)
 		}
 	}

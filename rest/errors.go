@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,10 +53,13 @@ func (x *exchange) fail(err error) {
 		status, errs = own.status, []*imaging.Error{own.err}
 	} else {
 		errs = imaging.All(err)
+		fields = slices.ContainsFunc(errs, func(e *imaging.Error) bool { return e.Code == imaging.Invalid })
 		status = statuses[errs[0].Code]
-		fields = errs[0].Code == imaging.Invalid
 	}
 	first := *errs[0]
+	if fields { // whatever else is wrong, the input has to be changed
+		first.Code, status = imaging.Invalid, statuses[imaging.Invalid]
+	}
 	if first.Status != "" { // the name of a status, as it is written here
 		first.Message = strings.ReplaceAll(first.Message, " "+string(first.Status)+".", " "+lower(first.Status)+".")
 	}
@@ -146,7 +150,7 @@ func problemDocument(status int, first *imaging.Error, errs []*imaging.Error, fi
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(status), 10)
 	b = appendText(append(b, `,"detail":`...), detail)
 	b = appendText(append(b, `,"code":`...), string(first.Code))
-	if first.Status != "" {
+	if first.Status != "" && !fields {
 		b = appendText(append(b, `,"current_status":`...), lower(first.Status))
 	}
 	if !fields {
@@ -155,7 +159,12 @@ func problemDocument(status int, first *imaging.Error, errs []*imaging.Error, fi
 	b = append(b, `,"errors":[`...)
 	for _, e := range errs {
 		b = appendText(append(comma(b), `{"field":`...), e.Field)
-		b = append(appendText(append(b, `,"detail":`...), e.Message), '}')
+		b = appendText(append(b, `,"detail":`...), e.Message)
+		b = appendText(append(b, `,"code":`...), string(e.Code))
+		if e.Status != "" {
+			b = appendText(append(b, `,"current_status":`...), lower(e.Status))
+		}
+		b = append(b, '}')
 	}
 	return append(b, ']', '}')
 }

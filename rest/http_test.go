@@ -134,7 +134,7 @@ func TestProblemDocuments(t *testing.T) {
 	s.get("/image_requests/abc", wanted).is(t, http.StatusNotFound, `{"type":"about:blank","title":"Not Found","status":404,"detail":"Not found.","code":"NOT_FOUND"}`)
 	s.post(valid(map[string]string{"name": `" "`, "tags": `["a",{}]`}), wanted).is(t, http.StatusBadRequest,
 		`{"type":"about:blank","title":"Bad Request","status":400,"detail":"The request has 2 problems.","code":"INVALID","errors":[`+
-			`{"field":"name","detail":"This field may not be blank."},{"field":"tags.1","detail":"Not a valid string."}]}`)
+			`{"field":"name","detail":"This field may not be blank.","code":"INVALID"},{"field":"tags.1","detail":"Not a valid string.","code":"INVALID"}]}`)
 	s.post(`[`, wanted).is(t, http.StatusBadRequest,
 		`{"type":"about:blank","title":"Bad Request","status":400,"detail":"JSON parse error - Expecting value: line 1 column 2 (char 1)","code":"INVALID"}`)
 	if a := s.get("/image_requests/"+db.DemoRequest.String(), "Accept: application/problem+json"); a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json" {

@@ -57,18 +57,9 @@ func (x *exchange) request() ([]byte, error) {
 
 // all tells, beside what could not be read, what is wrong with the rest of the input.
 func (x *exchange) all(s *submission, in *imaging.RequestImageInput) error {
-	more := in.Problems(x.actor)
-	if !s.problems.On("provider") {
-		providers, err := x.Store.Providers(x.r.Context())
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(providers, func(p *imaging.Provider) bool { return p.ID == in.Provider })
-		if i < 0 {
-			more = append(more, imaging.ProviderProblem(in.Provider, nil)...)
-		} else {
-			more = append(more, imaging.ProviderProblem(in.Provider, providers[i])...)
-		}
+	more, err := x.Store.Refusals(x.r.Context(), x.actor, *in)
+	if err != nil {
+		return err
 	}
 	told := s.problems
 	for _, e := range more {

@@ -3,13 +3,17 @@ package web
 // documentedRequest is the image request of the API's documentation, which the demonstration data holds under this id.
 const documentedRequest = "bdc31c14-f807-11e3-8ef5-b2227cce2b54"
 
-// draftRequest is a request of the demonstration data that is there to be changed.
-const draftRequest = "01980000-0000-7000-8000-000000000001"
+// draftRequest is a request of the demonstration data that is there to be decided and changed, and draftVersion its version.
+const (
+	draftRequest = "01980000-0000-7000-8000-000000000001"
+	draftVersion = "01980000-0000-7000-8000-000000000002"
+)
 
-// Examples are the tabs that show a newcomer the life of an image request: look around, read one, ask for one, add to
-// it, and see what a reviewer sees. Each can be run at once on the demonstration data.
+// Examples are the tabs that show a newcomer the life of an image request: look around, read one, ask for one, see what a
+// reviewer sees, decide, watch the imaging, and ask for one version more. Each can be run at once on the demonstration
+// data, in this order: a decision is made on a revision, and an edit makes a new one.
 func Examples() []Tab {
-	return []Tab{whoAmI, oneImageRequest, requestImage, editAndAddVersion, reviewQueue}
+	return []Tab{whoAmI, oneImageRequest, requestImage, reviewQueue, decide, progress, editAndAddVersion}
 }
 
 var whoAmI = Tab{Query: `# Welcome. Ctrl-Enter or the button runs this.
@@ -110,6 +114,144 @@ mutation RequestImage($input: RequestImageInput!) {
 }`,
 }
 
+var reviewQueue = Tab{
+	Query: `# What waits for a decision, the oldest first.
+# Reviewers see all of it, others their own and
+# what is visible to them. A decision, next tab,
+# takes a version's id and its request's revision.
+query ReviewQueue($first: Int = 20, $after: String) {
+  versions(
+    first: $first
+    after: $after
+    filter: {status: [PENDING]}
+    orderBy: {field: START_DATE, direction: ASC}
+  ) {
+    totalCount
+    nodes {
+      id
+      version
+      startDate
+      instance
+      software
+      sys
+      exclude
+      queuePosition
+      imageRequest {
+        id
+        revision
+        name
+        createdBy
+      }
+      provider {
+        name
+      }
+    }
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+  }
+}
+`,
+	Variables: `{
+  "first": 20
+}`,
+	User: "reviewer",
+}
+
+var decide = Tab{
+	Query: `# Let a version be imaged. Both variables are from
+# the queue: the version's id, and the revision of
+# its request, so that nobody decides on what they
+# have not read. Run it twice, and the answer is
+# CONFLICT: it waits no longer. denyVersion and
+# questionVersion take a message, too.
+mutation Decide($version: ID!, $revision: Int!) {
+  approveVersion(
+    input: {version: $version, revision: $revision, message: "Welcome to the catalogue."}
+  ) {
+    imageRequest {
+      id
+      revision
+      status
+    }
+    version {
+      version
+      status
+      decision {
+        by
+        at
+        message
+      }
+    }
+  }
+}
+`,
+	Variables: `{
+  "version": "` + draftVersion + `",
+  "revision": 1
+}`,
+	User: "reviewer",
+}
+
+var progress = Tab{
+	Query: `# How far is it? After the decision a worker makes
+# the image: run this again and again. The owner
+# reads what was said and done, others null.
+query Progress($id: ID!) {
+  imageRequest(id: $id) {
+    name
+    status
+    history {
+      at
+      text
+    }
+    versions {
+      version
+      alias
+      status
+      queuePosition
+      secondsLeft
+      progress {
+        stage
+        percent
+        attempt
+        startedAt
+        endedAt
+        cancelRequested
+        excluded
+      }
+      failure {
+        code
+        message
+        retryable
+      }
+    }
+    events(last: 10) {
+      totalCount
+      nodes {
+        seq
+        at
+        actor
+        action
+        from
+        to
+        message
+        changes {
+          field
+          from
+          to
+        }
+      }
+    }
+  }
+}
+`,
+	Variables: `{
+  "id": "` + draftRequest + `"
+}`,
+}
+
 var editAndAddVersion = Tab{
 	Query: `# Two changes, made in this order: describe the
 # image anew, and ask for one more version of it.
@@ -138,8 +280,8 @@ mutation EditAndAddVersion($edit: EditImageRequestInput!, $version: RequestVersi
 	Variables: `{
   "edit": {
     "imageRequest": "` + draftRequest + `",
-    "description": "Ubuntu 12.04 with all updates, without a desktop",
-    "tags": ["Ubuntu", "Featured", "Server"]
+    "description": "Assemblers and their data, without a desktop",
+    "tags": ["biology", "Ubuntu", "Server"]
   },
   "version": {
     "imageRequest": "` + draftRequest + `",
@@ -148,47 +290,4 @@ mutation EditAndAddVersion($edit: EditImageRequestInput!, $version: RequestVersi
     "changeLog": "Security updates"
   }
 }`,
-}
-
-var reviewQueue = Tab{
-	Query: `# What waits for a decision, the oldest first.
-# Reviewers see all of it, others their own and
-# what is visible to them.
-query ReviewQueue($first: Int = 20, $after: String) {
-  versions(
-    first: $first
-    after: $after
-    filter: {status: [PENDING]}
-    orderBy: {field: START_DATE, direction: ASC}
-  ) {
-    totalCount
-    nodes {
-      id
-      version
-      startDate
-      instance
-      software
-      sys
-      exclude
-      imageRequest {
-        id
-        name
-        createdBy
-        revision
-      }
-      provider {
-        name
-      }
-    }
-    pageInfo {
-      hasNextPage
-      endCursor
-    }
-  }
-}
-`,
-	Variables: `{
-  "first": 20
-}`,
-	User: "reviewer",
 }

@@ -22,6 +22,7 @@ CREATE TABLE image_requests (
   start_date  timestamptz NOT NULL,
   end_date    timestamptz,
   revision    integer NOT NULL CHECK (revision >= 1),
+  reports     integer NOT NULL DEFAULT 0 CHECK (reports >= 0),
   status      text COLLATE "C" NOT NULL
               CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
   instance    uuid NOT NULL,
@@ -41,7 +42,8 @@ CREATE TABLE image_requests (
 COMMENT ON TABLE image_requests IS 'Images that somebody asked for. A lock on the row orders all that happens to it and its versions.';
 COMMENT ON COLUMN image_requests.shared_with IS 'Exact user names; not empty with visibility USERS, and only then.';
 COMMENT ON COLUMN image_requests.end_date IS 'When it was retired, or will be.';
-COMMENT ON COLUMN image_requests.revision IS 'Counts the changes: the seq of its newest event.';
+COMMENT ON COLUMN image_requests.revision IS 'Counts the changes but for the reports of workers.';
+COMMENT ON COLUMN image_requests.reports IS 'Counts the reports of workers: with revision, the seq of its newest event.';
 COMMENT ON COLUMN image_requests.status IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.instance IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.provider_id IS 'Of the newest version, kept here for lists.';
@@ -88,6 +90,7 @@ CREATE TABLE versions (
   imaging_started  timestamptz,
   imaging_ended    timestamptz,
   lease_token      uuid,
+  lease_seconds    integer CHECK (lease_seconds BETWEEN 10 AND 3600),
   lease_holder     text COLLATE "C" CHECK (char_length(lease_holder) BETWEEN 1 AND 150),
   lease_expires_at timestamptz,
   failure_code     text COLLATE "C" CHECK (char_length(failure_code) BETWEEN 1 AND 64),
@@ -103,6 +106,12 @@ CREATE TABLE versions (
     CHECK (coalesce(array_ndims(excluded), 1) = 1 AND cardinality(excluded) <= 16384 AND array_position(excluded, NULL) IS NULL),
   CONSTRAINT versions_end_with_their_status
     CHECK (status NOT IN ('DENIED', 'CANCELLED', 'FAILED') OR end_date IS NOT NULL),
+  CONSTRAINT versions_open_without_an_end
+    CHECK (status NOT IN ('PENDING', 'NEEDS_INFO', 'APPROVED', 'IMAGING') OR end_date IS NULL),
+  CONSTRAINT versions_stopped_while_imaging
+    CHECK (status = 'IMAGING' OR NOT cancel_requested),
+  CONSTRAINT versions_without_a_failure_but_failed
+    CHECK (status = 'FAILED' OR num_nonnulls(failure_code, failure_message, failure_detail, failure_retryable) = 0),
   CONSTRAINT versions_denied_for_a_reason
     CHECK (status <> 'DENIED' OR decided_by IS NOT NULL AND decided_at IS NOT NULL AND decision IS NOT NULL AND decision <> ''),
   CONSTRAINT versions_approved_by_a_decision
@@ -112,8 +121,8 @@ CREATE TABLE versions (
   CONSTRAINT versions_failed_for_a_reason
     CHECK (status <> 'FAILED' OR failure_code IS NOT NULL AND failure_message IS NOT NULL AND failure_retryable IS NOT NULL),
   CONSTRAINT versions_leased_while_imaging
-    CHECK (CASE WHEN status = 'IMAGING' THEN lease_token IS NOT NULL AND lease_holder IS NOT NULL AND lease_expires_at IS NOT NULL
-                ELSE lease_token IS NULL AND lease_holder IS NULL AND lease_expires_at IS NULL END),
+    CHECK (CASE WHEN status = 'IMAGING' THEN lease_token IS NOT NULL AND lease_holder IS NOT NULL AND lease_seconds IS NOT NULL AND lease_expires_at IS NOT NULL
+                ELSE lease_token IS NULL AND lease_holder IS NULL AND lease_seconds IS NULL AND lease_expires_at IS NULL END),
   CONSTRAINT versions_dates_can_be_read_back
     CHECK (start_date >= '0001-01-01Z' AND start_date < '10000-01-01Z' AND end_date >= '0001-01-01Z' AND end_date < '10000-01-01Z'
        AND decided_at >= '0001-01-01Z' AND decided_at < '10000-01-01Z' AND questioned_at >= '0001-01-01Z' AND questioned_at < '10000-01-01Z'
@@ -152,6 +161,7 @@ CREATE TABLE events (
                    CHECK (from_status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
   to_status        text COLLATE "C"
                    CHECK (to_status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
+  message          text CHECK (char_length(message) <= 16384),
   changes          jsonb NOT NULL CHECK (jsonb_typeof(changes) = 'object'),
   CONSTRAINT events_of_a_request_are_numbered UNIQUE (image_request_id, seq),
   CONSTRAINT events_with_a_request_have_a_number CHECK ((image_request_id IS NULL) = (seq IS NULL))

@@ -1,0 +1,81 @@
+package db
+
+import (
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"imagerequests/imaging"
+)
+
+// EventConnection is a page of a request's events.
+type (
+	EventConnection = Connection[*imaging.Event]
+	EventEdge       = Edge[*imaging.Event]
+)
+
+const eventTable = "event"
+
+// bySeq is the only order that events have.
+var bySeq = imaging.Order{Field: imaging.BySeq, Direction: imaging.Asc}
+
+// Events is a page of what happened to the request, oldest first; nil if the actor may not read its details. The request
+// is one that the actor was shown. INVALID by field for a bad slice or cursor.
+func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageRequest, slice imaging.Slice) (*EventConnection, error) {
+	cut, err := newCut(slice, eventTable, bySeq, nil)
+	if err != nil || !imaging.SeesDetails(a, r) {
+		return nil, err
+	}
+	rows := []*imaging.Event{}
+	q := s.eventsOf(a, r).Limit(int64(cut.n) + 1)
+	for _, b := range cut.bounds {
+		q = q.Where("event.seq "+b.op+" ?", b.value)
+	}
+	if err := q.OrderExpr("event.seq "+string(cut.reading.Direction)).Scan(ctx, &rows); err != nil {
+		return nil, s.translate(err)
+	}
+	n, more := cut.first(len(rows))
+	rows = rows[:n]
+	for _, e := range rows {
+		e.Show(a, r)
+	}
+	cursor := func(e *imaging.Event) string {
+		return encodeCursor(eventTable, bySeq, eventValue(e), uuid.Nil)
+	}
+	count := func(ctx context.Context) (int, error) {
+		n, err := s.eventsOf(a, r).Count(ctx)
+		return int(n), s.translate(err)
+	}
+	return connect(rows, more, slice, cursor, count), nil
+}
+
+// History is all that happened to the request, in sentences; nil if the actor may not read its details.
+func (s *Store) History(ctx context.Context, a imaging.Actor, r *imaging.ImageRequest) ([]*imaging.HistoryEntry, error) {
+	if !imaging.SeesDetails(a, r) {
+		return nil, nil
+	}
+	rows := []*imaging.Event{}
+	told := "event.action <> 'PROGRESSED' OR event.changes <> '{}'" // a mere sign of life tells nobody anything
+	if err := s.eventsOf(a, r).Where(told).OrderExpr("event.seq DESC").Limit(maxHistory).Scan(ctx, &rows); err != nil {
+		return nil, s.translate(err)
+	}
+	slices.Reverse(rows)
+	history := make([]*imaging.HistoryEntry, len(rows))
+	for i, e := range rows {
+		history[i] = e.Tell()
+	}
+	return history, nil
+}
+
+// maxHistory is how many sentences a history has at most, the newest; all of it is in the events.
+const maxHistory = 1000
+
+// eventsOf selects the events of a request, asking once more whether the actor may see it.
+func (s *Store) eventsOf(a imaging.Actor, r *imaging.ImageRequest) *bun.SelectQuery {
+	q := s.db.NewSelect().Model((*imaging.Event)(nil)).
+		Join("JOIN image_requests AS image_request ON image_request.id = event.image_request_id").
+		Where("event.image_request_id = ?", r.ID)
+	return visible(q, a)
+}

@@ -1,0 +1,117 @@
+package imaging
+
+import (
+	"time"
+)
+
+// Limits of a worker's steps.
+const (
+	MinLeaseSeconds = 10
+	MaxLeaseSeconds = 3600
+	MaxStage        = 256
+	MaxAlias        = 256
+	MaxCode         = 64
+	MaxDetail       = 65536
+	MaxPath         = 4096
+	MaxExcluded     = 1000
+)
+
+// What the moves do to a version besides its status.
+
+func decide(v *Version, s *Step, a Actor, now time.Time) {
+	v.DecidedBy, v.DecidedAt, v.DecisionMessage = &a.Username, &now, optional(s.Message)
+}
+
+func ask(v *Version, s *Step, a Actor, now time.Time) {
+	v.clearQuestion()
+	v.QuestionedBy, v.QuestionedAt, v.QuestionText = &a.Username, &now, &s.Message
+}
+
+func answer(v *Version, s *Step, _ Actor, now time.Time) {
+	v.AnsweredAt, v.AnswerText = &now, &s.Message
+}
+
+// resubmit keeps nothing of the refusal but the history: the next decision is made anew.
+func resubmit(v *Version, _ *Step, _ Actor, _ time.Time) {
+	v.DecidedBy, v.DecidedAt, v.DecisionMessage = nil, nil, nil
+}
+
+func retry(v *Version, _ *Step, _ Actor, _ time.Time) {
+	v.clearFailure()
+	v.Attempt = 0
+	v.Stage, v.Percent, v.ImagingStarted, v.ImagingEnded = nil, nil, nil, nil
+}
+
+func claim(v *Version, s *Step, a Actor, now time.Time) {
+	v.LeaseToken, v.LeaseHolder, v.LeaseSeconds = &s.Lease, &a.Username, &s.LeaseSeconds
+	v.extend(now)
+	v.Attempt++
+	v.Stage, v.Percent, v.ImagingStarted, v.ImagingEnded, v.Excluded = nil, nil, &now, nil, nil
+}
+
+func report(v *Version, s *Step, _ Actor, now time.Time) {
+	v.extend(now)
+	if s.Stage != "" {
+		v.Stage = &s.Stage
+	}
+	if s.Percent != nil {
+		v.Percent = s.Percent
+	}
+	if s.Excluded != nil {
+		v.Excluded = s.Excluded
+	}
+}
+
+func complete(v *Version, s *Step, _ Actor, _ time.Time) {
+	whole := 100
+	v.Alias, v.Percent, v.Stage = s.Alias, &whole, nil
+	if s.Excluded != nil {
+		v.Excluded = s.Excluded
+	}
+}
+
+func fail(v *Version, s *Step, _ Actor, _ time.Time) {
+	v.FailureCode, v.FailureMessage, v.FailureDetail, v.FailureRetryable = &s.Code, &s.Message, optional(s.Detail), &s.Retryable
+}
+
+func giveUp(v *Version, _ *Step, _ Actor, _ time.Time) {
+	code, message, retryable := "LEASE_LOST", "The worker was lost during the last attempt.", true
+	v.FailureCode, v.FailureMessage, v.FailureRetryable = &code, &message, &retryable
+}
+
+// settleEnd sets the end with which a status comes, and takes it back where the version goes on.
+func (v *Version) settleEnd(now time.Time) {
+	switch v.Status {
+	case Denied, Cancelled, Failed:
+		v.EndDate = &now
+	default:
+		v.EndDate = nil
+	}
+}
+
+// extend holds the lease for one more term.
+func (v *Version) extend(now time.Time) {
+	expires := now.Add(time.Duration(*v.LeaseSeconds) * time.Second)
+	v.LeaseExpiresAt = &expires
+}
+
+// release ends a worker's hold.
+func (v *Version) release(now time.Time) {
+	v.LeaseToken, v.LeaseHolder, v.LeaseSeconds, v.LeaseExpiresAt = nil, nil, nil, nil
+	v.CancelRequested, v.ImagingEnded = false, &now
+}
+
+func (v *Version) clearQuestion() {
+	v.QuestionedBy, v.QuestionedAt, v.QuestionText, v.AnsweredAt, v.AnswerText = nil, nil, nil, nil, nil
+}
+
+func (v *Version) clearFailure() {
+	v.FailureCode, v.FailureMessage, v.FailureDetail, v.FailureRetryable = nil, nil, nil, nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
