@@ -39,7 +39,8 @@ type move struct {
 	do      func(*Version, *Step, Actor, time.Time)
 }
 
-// life is the life cycle. Only what stands here moves a version.
+// life is the life cycle. Only what stands here moves a version, but for two moves that come with a change of another kind: a
+// new version that its provider approves by itself, and an edit that answers a question.
 var life = map[Action]move{
 	Approve:  {from: []Status{Pending}, to: Approved, may: reviews, decides: true, check: maySay, do: decide},
 	Deny:     {from: []Status{Pending}, to: Denied, may: reviews, decides: true, check: mustSay, do: decide},
