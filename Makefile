@@ -4,7 +4,7 @@ SHELL := /bin/sh
 GO    ?= go
 FUZZ  ?= 20s
 
-.PHONY: help run build test check generate generated lint go-test fuzz smoke conformance leases schema clean
+.PHONY: help run build test check generate generated lint go-test fuzz conformance leases schema clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

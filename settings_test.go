@@ -73,6 +73,8 @@ func TestRefusedSettings(t *testing.T) {
 		url     string
 		want    string
 	}{
+		{command: "work --provider=1 --simulate=1s --failures=NaN", want: "--failures"},
+		{command: "work --provider=1 --simulate=1s --failures=1.5", want: "--failures"},
 		{command: "serve --demo --listen=0.0.0.0:0", want: "loopback"},
 		{command: "serve --demo --listen=[::]:0", want: "loopback"},
 		{command: "serve --demo --listen=127.0.0.1:0 --host=images.example.org", want: "--host"},

@@ -51,7 +51,7 @@ func (w work) Run(ctx context.Context, c console) (err error) {
 
 func (w work) imager() (worker.Imager, error) {
 	switch {
-	case w.Failures < 0 || w.Failures > 1:
+	case !(w.Failures >= 0 && w.Failures <= 1): // what is not a number is no share either
 		return nil, errors.New("--failures is a share, 0 to 1")
 	case w.Simulate > 0:
 		return worker.Simulated{Takes: w.Simulate, FailureRate: w.Failures}, nil
