@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerequests/db/dbtest"
 	"imagerequests/imaging"
 )
 
@@ -53,8 +54,12 @@ func TestLeases(t *testing.T) {
 	y.close()
 	f := y.figures()
 	f.check(t, o)
-	t.Logf("%d versions, %d workers, %d × kill -9, %d × SIGSTOP longer than the lease, %d database crashes, in %s:\n%s",
-		o.versions, o.workers, o.kills, o.stops, o.crashes, took.Round(time.Second), f)
+	events, err := dbtest.Histories(t.Context(), y.store, y.sql)
+	if err != nil {
+		t.Errorf("the state cannot be told from the events: %v", err)
+	}
+	t.Logf("%d versions, %d workers, %d × kill -9, %d × SIGSTOP longer than the lease, %d database crashes, in %s:\n%s\nthe stored state rebuilt from %d events",
+		o.versions, o.workers, o.kills, o.stops, o.crashes, took.Round(time.Second), f, events)
 }
 
 // acts are all that is to happen, in any order. Every second stop, and in the short run each, is of a worker whose leases

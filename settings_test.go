@@ -73,6 +73,9 @@ func TestRefusedSettings(t *testing.T) {
 		url     string
 		want    string
 	}{
+		{command: "work --provider=1 --simulate=1s", url: url(dbtest.Empty(t)), want: "no provider 1, nor any other; an admin adds one"},
+		{command: "work --provider=1 --simulate=1s --user=", want: "--user"},
+		{command: "work --provider=1 --simulate=1s --user=a\x7fb", want: "--user"},
 		{command: "work --provider=1 --simulate=1s --failures=NaN", want: "--failures"},
 		{command: "work --provider=1 --simulate=1s --failures=1.5", want: "--failures"},
 		{command: "serve --demo --listen=0.0.0.0:0", want: "loopback"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"imagerequests/db"
 	"imagerequests/imaging"
 	"imagerequests/worker"
 )
@@ -32,6 +33,9 @@ type work struct {
 
 // Run works until the context ends.
 func (w work) Run(ctx context.Context, c console) (err error) {
+	if err := imaging.CheckUsername(w.User); err != nil {
+		return fmt.Errorf("--user: %s", imaging.All(err)[0].Message)
+	}
 	imager, err := w.imager()
 	if err != nil {
 		return err
@@ -42,11 +46,34 @@ func (w work) Run(ctx context.Context, c console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closer()) }()
-	_, _ = fmt.Fprintf(c.out, "Imaging for provider %d. Ctrl-C stops it.\n", w.Provider)
+	name, err := w.provider(ctx, store)
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(c.out, "Imaging for provider %d, %s. Ctrl-C stops it.\n", w.Provider, name)
 	return plain(worker.Run(ctx, worker.Options{
 		Store: store, Actor: imaging.Actor{Username: w.User, Roles: []imaging.Role{imaging.Worker}, Providers: []int{w.Provider}},
 		Provider: w.Provider, Imager: imager, Parallel: w.Parallel, LeaseSeconds: int(w.Lease.Seconds()), Poll: w.Poll, Log: log,
 	}))
+}
+
+// provider is the name of the one to work for: there would never be work of one that is not there.
+func (w work) provider(ctx context.Context, store *db.Store) (string, error) {
+	all, err := store.Providers(ctx)
+	if err != nil {
+		return "", plain(err)
+	}
+	known := []string{}
+	for _, p := range all {
+		if p.ID == w.Provider {
+			return p.Name, nil
+		}
+		known = append(known, fmt.Sprintf("%d (%s)", p.ID, p.Name))
+	}
+	if len(known) == 0 {
+		return "", fmt.Errorf("--provider: there is no provider %d, nor any other; an admin adds one with the mutation saveProvider", w.Provider)
+	}
+	return "", fmt.Errorf("--provider: there is no provider %d; there are %s", w.Provider, strings.Join(known, ", "))
 }
 
 func (w work) imager() (worker.Imager, error) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
@@ -24,13 +26,31 @@ func (s *Store) Step(ctx context.Context, a imaging.Actor, version uuid.UUID, st
 		instance = v.Instance
 		return imaging.Apply(r, v, &step, a, now)
 	})
-	if safedriver.Constraint(err) == oneOpenPerInstance { // the step would have opened it again
+	switch {
+	case err == nil:
+		return imaging.OutcomeFor(a, r.Version(version), step.Action == imaging.Report), nil
+	case safedriver.Constraint(err) == oneOpenPerInstance: // the step would have opened it again
 		return nil, s.withInTheWay(ctx, a, instance, err)
+	case step.Lease != uuid.Nil:
+		return s.repeated(ctx, a, version, &step, err)
 	}
+	return nil, err
+}
+
+// repeated answers a worker whose step was done already, and whose answer was lost. The version may be out of their sight
+// by now: who shows the lease that ended it learns that it has ended, and no more.
+func (s *Store) repeated(ctx context.Context, a imaging.Actor, version uuid.UUID, step *imaging.Step, refusal error) (*imaging.Outcome, error) {
+	if code := imaging.CodeOf(refusal); code != imaging.NotFound && code != imaging.Conflict {
+		return nil, refusal
+	}
+	rows, err := s.load(ctx, s.db, imaging.Service(), requestOf(s.db, version).Where("version.ended_lease = ?", step.Lease), imaging.NewestFirst)
 	if err != nil {
 		return nil, err
 	}
-	return imaging.OutcomeFor(a, r.Version(version), step.Action == imaging.Report), nil
+	if len(rows) == 0 || !rows[0].Version(version).Repeats(step, a) {
+		return nil, refusal
+	}
+	return imaging.OutcomeFor(a, rows[0].Version(version), false), nil
 }
 
 // ClaimVersion gives the longest waiting APPROVED version of a provider to the worker, with a lease; nil if none waits.
@@ -42,7 +62,7 @@ func (s *Store) ClaimVersion(ctx context.Context, a imaging.Actor, in imaging.Cl
 		return nil, err
 	}
 	step := in.Step()
-	v, err := s.next(ctx, a, &step, func(q *bun.SelectQuery) *bun.SelectQuery {
+	v, err := s.next(ctx, a, &step, new(uuid.UUID), func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("version.status = 'APPROVED' AND version.provider_id = ?", in.Provider)
 	})
 	if err != nil {
@@ -52,26 +72,36 @@ func (s *Store) ClaimVersion(ctx context.Context, a imaging.Actor, in imaging.Cl
 }
 
 // ExpireLeases takes back the versions whose leases have run out, and tells how many there were. They go back to the
-// queue or, after the last attempt, fail.
+// queue or, after the last attempt, fail. One that cannot be taken back is passed over, so that it holds up no other.
 func (s *Store) ExpireLeases(ctx context.Context) (n int, err error) {
+	stuck := []uuid.UUID{}
 	for {
-		v, err := s.next(ctx, imaging.Service(), &imaging.Step{Action: imaging.Expire}, func(q *bun.SelectQuery) *bun.SelectQuery {
-			return q.Where("version.status = 'IMAGING' AND version.lease_expires_at < clock_timestamp()")
+		var found uuid.UUID
+		v, failed := s.next(ctx, imaging.Service(), &imaging.Step{Action: imaging.Expire}, &found, func(q *bun.SelectQuery) *bun.SelectQuery {
+			return q.Where("version.status = 'IMAGING' AND version.lease_expires_at < clock_timestamp() AND version.id <> ALL (?)", pgdialect.Array(stuck))
 		})
-		if err != nil || v == nil {
+		switch {
+		case failed != nil && (found == uuid.Nil || imaging.CodeOf(failed) == imaging.Unavailable):
+			return n, errors.Join(err, failed)
+		case failed != nil:
+			stuck, err = append(stuck, found), errors.Join(err, fmt.Errorf("take back version %s: %w", found, failed))
+		case v == nil:
 			return n, err
+		default:
+			n++
 		}
-		n++
 	}
 }
 
-// next does the step to the first version that is wanted and that nobody else is at work on; nil if there is none. The
-// request's row is what is locked, as always, so two who want the same version cannot wait for each other.
-func (s *Store) next(ctx context.Context, a imaging.Actor, step *imaging.Step, wanted func(*bun.SelectQuery) *bun.SelectQuery) (v *imaging.Version, err error) {
+// next does the step to the first version that is wanted and that nobody else is at work on; nil if there is none. Which it
+// is stands in found, also if the step then fails. The request's row is what is locked, as always, so two who want the same
+// version cannot wait for each other.
+func (s *Store) next(ctx context.Context, a imaging.Actor, step *imaging.Step, found *uuid.UUID, wanted func(*bun.SelectQuery) *bun.SelectQuery) (v *imaging.Version, err error) {
 	for {
 		again := false
 		err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
-			v, again, err = s.tryNext(ctx, tx, a, step, wanted)
+			*found = uuid.Nil
+			v, again, err = s.tryNext(ctx, tx, a, step, found, wanted)
 			return err
 		})
 		if err != nil {
@@ -84,7 +114,7 @@ func (s *Store) next(ctx context.Context, a imaging.Actor, step *imaging.Step, w
 }
 
 // tryNext answers again if the version that was found had been moved on before its request was locked.
-func (s *Store) tryNext(ctx context.Context, tx bun.Tx, a imaging.Actor, step *imaging.Step, wanted func(*bun.SelectQuery) *bun.SelectQuery) (v *imaging.Version, again bool, err error) {
+func (s *Store) tryNext(ctx context.Context, tx bun.Tx, a imaging.Actor, step *imaging.Step, found *uuid.UUID, wanted func(*bun.SelectQuery) *bun.SelectQuery) (v *imaging.Version, again bool, err error) {
 	var key imaging.Version
 	q := wanted(tx.NewSelect().Model(&key).Column("version.id", "version.image_request_id")).
 		Join("JOIN image_requests AS image_request ON image_request.id = version.image_request_id").
@@ -94,6 +124,7 @@ func (s *Store) tryNext(ctx context.Context, tx bun.Tx, a imaging.Actor, step *i
 	} else if err != nil {
 		return nil, false, err
 	}
+	*found = key.ID
 	still, err := wanted(tx.NewSelect().Model((*imaging.Version)(nil))).Where("version.id = ?", key.ID).Exists(ctx)
 	if err != nil || !still {
 		return nil, true, err

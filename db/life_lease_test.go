@@ -169,6 +169,77 @@ func TestCancelOfALostWorker(t *testing.T) {
 	same(t, []any{imaging.Cancelled, false}, []any{v.Status, v.CancelRequested})
 }
 
+// A worker's last word, sent again because its answer was lost, is answered again and does nothing new, also where the
+// version is out of the worker's sight by then.
+func TestLastWordAgain(t *testing.T) {
+	t.Parallel()
+	for _, private := range []bool{true, false} {
+		for _, step := range []imaging.Step{
+			{Action: imaging.Complete, Alias: "ami-1"},
+			{Action: imaging.Fail, Code: "DISK_FULL", Message: "No space."},
+			{Action: imaging.Release},
+		} {
+			b := newBench(t)
+			in := image()
+			in.Provider = 2
+			if !private {
+				in.Visibility = imaging.Public
+			}
+			id := b.request(t, ann, in).ID
+			out, err := b.ClaimVersion(t.Context(), worker, imaging.ClaimVersionInput{Provider: 2, LeaseSeconds: 60})
+			if err != nil {
+				t.Fatal(err)
+			}
+			step.Lease = out.Lease.Token
+			first := b.take(t, worker, id, step)
+			b.unchanged(t, func() {
+				same(t, first, b.take(t, worker, id, step))
+				if step.Action == imaging.Complete {
+					other := step
+					other.Alias = "ami-2"
+					_, err := b.Step(t.Context(), admin, id, other)
+					refused(t, err, refusal{imaging.Conflict, "leaseToken"})
+				}
+				_, err := b.Step(t.Context(), bob, id, step)
+				refused(t, err, refusal{map[bool]imaging.Code{true: imaging.NotFound, false: imaging.Forbidden}[private], ""})
+			})
+		}
+	}
+}
+
+// A worker that gives a version back costs it nothing: it is next in the queue, at the attempt that it had.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.approved(t).ID
+	for range imaging.MaxAttempts + 2 {
+		v, lease := b.claim(t)
+		same(t, []any{id, 1}, []any{v.ID, v.Attempt})
+		b.take(t, worker, id, imaging.Step{Action: imaging.Release, Lease: lease, Message: "the service stops"})
+		same(t, []any{imaging.Approved, 0, true}, []any{b.now(t, id).Status, b.now(t, id).Attempt, b.now(t, id).Progress() == nil})
+	}
+}
+
+// A version that cannot be taken back holds up no other.
+func TestExpireLeasesPassesOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.many(t, 3, 1)
+	for range 3 {
+		b.claim(t)
+	}
+	b.expired(t)
+	execute(t, b.sql, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF NEW.id = (SELECT id FROM versions ORDER BY start_date, id LIMIT 1) THEN RAISE EXCEPTION 'broken'; END IF; RETURN NEW; END $$`)
+	execute(t, b.sql, "CREATE TRIGGER refuse BEFORE UPDATE ON versions FOR EACH ROW EXECUTE FUNCTION refuse()")
+	n, err := b.ExpireLeases(t.Context())
+	first := one[string](t, b.sql, "SELECT id::text FROM versions ORDER BY start_date, id LIMIT 1")
+	if n != 2 || err == nil || !strings.Contains(err.Error(), first) {
+		t.Errorf("%d were taken back, %v", n, err)
+	}
+	same(t, 2, one[int](t, b.sql, "SELECT count(*) FROM versions WHERE status = 'APPROVED'"))
+}
+
 // No two versions of a provider are the same image: the second is refused, and its worker still holds the lease.
 func TestAliasIsUnique(t *testing.T) {
 	t.Parallel()

@@ -91,7 +91,7 @@ func TestSecondsLeft(t *testing.T) {
 	same(t, []int{300, 600}, []int{b.seconds(t, ahead.ID), b.seconds(t, waits.ID)})
 	b.claim(t)
 	execute(t, b.sql, "UPDATE versions SET imaging_started = now() - interval '1 day' WHERE id = $1", ahead.ID.String())
-	same(t, []int{0, 300}, []int{b.seconds(t, ahead.ID), b.seconds(t, waits.ID)})
+	same(t, []int{-1, 300}, []int{b.seconds(t, ahead.ID), b.seconds(t, waits.ID)})
 	auto := image()
 	auto.Provider = 2
 	same(t, -1, b.seconds(t, b.request(t, ann, auto).ID)) // another provider's runs say nothing

@@ -67,8 +67,8 @@ func (b bench) many(t testing.TB, count, provider int) {
 	execute(t, b.sql, `INSERT INTO image_requests (id, name, description, tags, created_by, visibility, shared_with, start_date, revision, status, instance, provider_id, search_text)
 		SELECT md5('r' || n)::uuid, 'n', '', '{}', 'ann', 'PRIVATE', '{}', now() - n * interval '1 s', 1, 'APPROVED', md5('i' || n)::uuid, $2, 'n' || E'\n'
 		FROM generate_series(1, $1::int) n`, count, provider)
-	execute(t, b.sql, `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, start_date, status, decided_at)
-		SELECT md5('v' || n)::uuid, md5('r' || n)::uuid, 1, md5('v' || n)::uuid::text, '1', '', md5('i' || n)::uuid, $2, '', '', '', now() - n * interval '1 s', 'APPROVED', now()
+	execute(t, b.sql, `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, start_date, status, decided_at)
+		SELECT md5('v' || n)::uuid, md5('r' || n)::uuid, 1, md5('v' || n)::uuid::text, '1', '', md5('i' || n)::uuid, $2, '', '', '', 'ann', now() - n * interval '1 s', 'APPROVED', now()
 		FROM generate_series(1, $1::int) n`, count, provider)
 	execute(t, b.sql, `INSERT INTO events (image_request_id, version_id, seq, at, actor, action, to_status, changes)
 		SELECT md5('r' || n)::uuid, md5('v' || n)::uuid, 1, now(), 'ann', 'REQUESTED', 'APPROVED', '{}' FROM generate_series(1, $1::int) n`, count)

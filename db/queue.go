@@ -2,10 +2,8 @@ package db
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
-	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"imagerequests/imaging"
 )
@@ -44,25 +42,22 @@ func (s *Store) SecondsLeft(ctx context.Context, v *imaging.Version) (*int, erro
 		}
 		ahead = *position - 1
 	}
-	return imaging.SecondsLeft(v, ahead, runs, s.moment()), nil
+	return imaging.SecondsLeft(v, ahead, runs), nil
 }
 
-// runs are what the provider's last completed versions took, and how many are being imaged now.
+// runs are what the provider's last completed versions took, and how long those being imaged now have taken.
 func (s *Store) runs(ctx context.Context, provider int) (imaging.Runs, error) {
 	var runs imaging.Runs
 	last := s.db.NewSelect().Model((*imaging.Version)(nil)).
 		ColumnExpr("extract(epoch FROM imaging_ended - imaging_started)::float8 AS seconds").
 		Where("status = 'COMPLETED' AND provider_id = ? AND imaging_started IS NOT NULL AND imaging_ended IS NOT NULL", provider).
 		OrderExpr("imaging_ended DESC").Limit(imaging.RunsCounted)
+	busy := s.db.NewSelect().Model((*imaging.Version)(nil)).
+		ColumnExpr("coalesce(array_agg(extract(epoch FROM clock_timestamp() - imaging_started)::float8), '{}')").
+		Where("status = 'IMAGING' AND provider_id = ?", provider)
 	err := s.db.NewSelect().TableExpr("(?) AS last", last).
 		ColumnExpr("count(*)").ColumnExpr("coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), 0)").
-		ColumnExpr("(?)", s.imagingNow(provider)).Scan(ctx, &runs.Count, &runs.MedianSeconds, &runs.Workers)
-	if errors.Is(err, sql.ErrNoRows) {
-		return runs, nil
-	}
+		ColumnExpr("(?)", busy).ColumnExpr("clock_timestamp()").
+		Scan(ctx, &runs.Count, &runs.MedianSeconds, pgdialect.Array(&runs.Busy), &runs.Now)
 	return runs, s.translate(err)
-}
-
-func (s *Store) imagingNow(provider int) *bun.SelectQuery {
-	return s.db.NewSelect().Model((*imaging.Version)(nil)).ColumnExpr("count(*)").Where("status = 'IMAGING' AND provider_id = ?", provider)
 }

@@ -186,6 +186,7 @@ CREATE TABLE public.versions (
     software text NOT NULL,
     sys text NOT NULL,
     exclude text NOT NULL,
+    requested_by text NOT NULL COLLATE pg_catalog."C",
     start_date timestamp with time zone NOT NULL,
     end_date timestamp with time zone,
     status text NOT NULL COLLATE pg_catalog."C",
@@ -208,6 +209,7 @@ CREATE TABLE public.versions (
     lease_seconds integer,
     lease_holder text COLLATE pg_catalog."C",
     lease_expires_at timestamp with time zone,
+    ended_lease uuid,
     failure_code text COLLATE pg_catalog."C",
     failure_message text,
     failure_detail text,
@@ -243,6 +245,7 @@ END),
     CONSTRAINT versions_question_check CHECK (((char_length(question) >= 1) AND (char_length(question) <= 16384))),
     CONSTRAINT versions_questioned_by_check CHECK (((char_length(questioned_by) >= 1) AND (char_length(questioned_by) <= 150))),
     CONSTRAINT versions_questioned_with_a_question CHECK (((status <> 'NEEDS_INFO'::text) OR ((question IS NOT NULL) AND (questioned_by IS NOT NULL) AND (questioned_at IS NOT NULL)))),
+    CONSTRAINT versions_requested_by_check CHECK (((char_length(requested_by) >= 1) AND (char_length(requested_by) <= 150))),
     CONSTRAINT versions_software_check CHECK ((char_length(software) <= 16384)),
     CONSTRAINT versions_stage_check CHECK ((char_length(stage) <= 256)),
     CONSTRAINT versions_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
@@ -262,6 +265,8 @@ COMMENT ON COLUMN public.versions.version IS 'The label.';
 
 COMMENT ON COLUMN public.versions.ip_address IS 'Named by the client, never relied upon.';
 
+COMMENT ON COLUMN public.versions.requested_by IS 'Who asked for it, whoever owns the request by now: they never decide on it.';
+
 COMMENT ON COLUMN public.versions.decided_by IS 'Null where the provider approved by itself.';
 
 COMMENT ON COLUMN public.versions.attempt IS 'How often a worker has begun it.';
@@ -271,6 +276,8 @@ COMMENT ON COLUMN public.versions.excluded IS 'The paths of exclude that the ima
 COMMENT ON COLUMN public.versions.lease_token IS 'Known to the worker that images it; each of its writes must show it.';
 
 COMMENT ON COLUMN public.versions.lease_expires_at IS 'By the clock of the database.';
+
+COMMENT ON COLUMN public.versions.ended_lease IS 'With which a worker ended it last: the same word sent again is answered the same.';
 
 COMMENT ON COLUMN public.versions.failure_detail IS 'For staff.';
 

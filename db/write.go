@@ -25,7 +25,11 @@ func (s *Store) RequestImage(ctx context.Context, a imaging.Actor, in imaging.Re
 	}
 	problems := in.Problems(a)
 	return s.create(ctx, a, "requestImage", in, in.IdempotencyKey, in.Work, problems, func(ctx context.Context, tx bun.Tx, made made, p *imaging.Provider) (*imaging.ImageRequest, []*imaging.Event, error) {
-		return imaging.Request(&in, [2]uuid.UUID{made.ImageRequestID, made.VersionID}, a, p, s.moment())
+		now, err := clock(ctx, tx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return imaging.Request(&in, [2]uuid.UUID{made.ImageRequestID, made.VersionID}, a, p, now)
 	})
 }
 
@@ -94,7 +98,11 @@ func (s *Store) RequestVersion(ctx context.Context, a imaging.Actor, in imaging.
 		if err != nil {
 			return nil, nil, err
 		}
-		events, err := imaging.Another(r, &in, made.VersionID, a, p, s.moment())
+		now, err := clock(ctx, tx)
+		if err != nil {
+			return nil, nil, err
+		}
+		events, err := imaging.Another(r, &in, made.VersionID, a, p, now)
 		return r, events, err
 	})
 }

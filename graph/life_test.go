@@ -34,6 +34,7 @@ claimVersion          nothing    nothing     nothing  nothing    IMAGING    noth
 reportVersion         .          .           .        .          .          IMAGING    .          .
 completeVersion       .          .           .        .          .          COMPLETED  .          .
 failVersion           .          .           .        .          .          FAILED     .          .
+releaseVersion        .          .           .        .          .          APPROVED   .          .
 editVersion           PENDING    PENDING     .        .          .          .          .          .
 retire                .          .           .        .          .          .          COMPLETED  .
 editImageRequest      PENDING    NEEDS_INFO  DENIED   CANCELLED  APPROVED   IMAGING    COMPLETED  FAILED
@@ -55,6 +56,7 @@ claimVersion          no     no        no      no        no         yes     no  
 reportVersion         no     no        no      no        no         yes     no       yes    no
 completeVersion       no     no        no      no        no         yes     no       yes    no
 failVersion           no     no        no      no        no         yes     no       yes    no
+releaseVersion        no     no        no      no        no         yes     no       yes    no
 editVersion           yes    no        no      no        no         no      no       yes    yes
 retire                yes    no        no      no        no         no      no       yes    yes
 editImageRequest      yes    no        no      no        no         no      no       yes    yes
@@ -195,6 +197,9 @@ func (d lifeDoor) subject(t *testing.T, owner string, status imaging.Status, vis
 	if status == imaging.Failed {
 		take("worker", imaging.Step{Action: imaging.Fail, Lease: s.lease, Code: "DISK_FULL", Message: "No space.", Detail: "trace"})
 	}
+	if status != imaging.Imaging {
+		s.lease = uuid.New() // what is sent again with its own lease is a test of its own
+	}
 	r, err := d.store.ImageRequest(t.Context(), lifeActors["admin"], s.request)
 	if err != nil || r.Status != status {
 		t.Fatalf("it is %s, %v, want %s", r.Status, err, status)
@@ -220,6 +225,8 @@ func (d lifeDoor) send(role, mutation string, s *subject) result {
 		in["leaseToken"], in["alias"] = s.lease, "ami-9"
 	case "failVersion":
 		in["leaseToken"], in["code"], in["message"] = s.lease, "DISK_FULL", "No space."
+	case "releaseVersion":
+		in["leaseToken"] = s.lease
 	case "editVersion":
 		in["software"] = "R"
 	case "retire":

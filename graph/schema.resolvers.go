@@ -100,6 +100,10 @@ func (r *mutationResolver) FailVersion(ctx context.Context, input imaging.FailVe
 	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step())
 }
 
+func (r *mutationResolver) ReleaseVersion(ctx context.Context, input imaging.ReleaseVersionInput) (*imaging.Outcome, error) {
+	return r.store.Step(ctx, auth.From(ctx), input.Version, input.Step())
+}
+
 func (r *mutationResolver) SaveProvider(ctx context.Context, input imaging.SaveProviderInput) (*generated.SaveProviderPayload, error) {
 	provider, err := r.store.SaveProvider(ctx, auth.From(ctx), input)
 	if err != nil {

@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ func Request(in *RequestImageInput, ids [2]uuid.UUID, a Actor, provider *Provide
 		ID: ids[0], Name: strings.TrimSpace(in.Name), Description: in.Description, Tags: distinct(in.Tags), CreatedBy: a.Username,
 		Visibility: in.Visibility, SharedWith: distinct(in.SharedWith), StartDate: now,
 	}
-	events, err := r.add(in.version(ids[1], "1", provider, now), Requested, nil, a, now)
+	events, err := r.add(in.version(ids[1], "1", a, provider, now), Requested, nil, a, now)
 	return r, events, err
 }
 
@@ -29,7 +30,7 @@ func Another(r *ImageRequest, in *RequestVersionInput, id uuid.UUID, a Actor, pr
 		return nil, err
 	}
 	before := *r
-	return r.add(in.version(id, label, provider, now), VersionRequested, &before, a, now)
+	return r.add(in.version(id, label, a, provider, now), VersionRequested, &before, a, now)
 }
 
 // Edit changes the request as the actor asked; no event if nothing changed. FORBIDDEN unless the actor may edit it, CONFLICT
@@ -115,43 +116,49 @@ type EditVersionInput struct {
 // COMPLETED; no event if nothing changed. FORBIDDEN unless the actor may edit its request; CONFLICT if it stands
 // elsewhere or the request has changed since the revision named; INVALID by field.
 func EditVersion(r *ImageRequest, v *Version, in *EditVersionInput, a Actor, now time.Time) ([]*Event, error) {
-	var problems Problems
-	problems.work(&Work{Instance: v.Instance, Software: or(in.Software, ""), Sys: or(in.Sys, ""), Exclude: or(in.Exclude, ""), ChangeLog: or(in.ChangeLog, "")})
-	problems.moment("endDate", in.EndDate.To)
-	waits := v.Status == Pending || v.Status == NeedsInfo
-	content := in.Software != nil || in.Sys != nil || in.Exclude != nil
-	switch {
-	case !a.MayEdit(r):
+	if !a.MayEdit(r) {
 		return nil, ErrForbidden()
-	case len(problems) > 0:
-		return nil, problems
-	case content && !waits:
-		return nil, conflict(v, "", "The version is %s; what it is made of can be changed while it is PENDING or NEEDS_INFO.", v.Status)
-	case in.EndDate.Named && v.Status != Completed:
-		return nil, conflict(v, "endDate", "The version is %s; its end can be set once it is COMPLETED.", v.Status)
-	case in.Revision != nil && *in.Revision != r.Revision:
-		return nil, staleRevision(*in.Revision, r, v)
 	}
-	before := *v
+	if err := in.problems(v).Err(); err != nil {
+		return nil, err
+	}
+	if in.EndDate.Named && v.Status != Completed {
+		return nil, conflict(v, "endDate", "The version is %s; its end can be set once it is COMPLETED.", v.Status)
+	}
+	after := *v
+	in.apply(&after)
+	changes, err := Diff(v, &after)
+	if err != nil {
+		return nil, err
+	}
+	m, step := life[VersionEdited], &Step{Action: VersionEdited, Revision: in.Revision, edit: in.apply}
+	if !in.remakes() && !slices.Contains(m.from, v.Status) { // what is said of an image moves nothing
+		m.from, m.to = Statuses, ""
+	}
+	if len(changes) == 0 {
+		return nil, m.refusal(r, v, step, a)
+	}
+	return m.apply(VersionEdited, r, v, step, a, now)
+}
+
+// remakes tells whether the edit changes what the image is made of, not only what is said of it.
+func (in *EditVersionInput) remakes() bool {
+	return in.Software != nil || in.Sys != nil || in.Exclude != nil
+}
+
+func (in *EditVersionInput) problems(v *Version) (p Problems) {
+	p.work(&Work{Instance: v.Instance, Software: or(in.Software, ""), Sys: or(in.Sys, ""), Exclude: or(in.Exclude, ""), ChangeLog: or(in.ChangeLog, "")})
+	p.end(in.EndDate.To, v.StartDate)
+	return p
+}
+
+func (in *EditVersionInput) apply(v *Version) {
 	set(&v.ChangeLog, in.ChangeLog)
 	set(&v.Software, in.Software)
 	v.Sys, v.Exclude = first(in.Sys, v.Sys), first(in.Exclude, v.Exclude)
 	if in.EndDate.Named {
 		v.EndDate = moment(in.EndDate.To)
 	}
-	changes, err := Diff(&before, v)
-	if err != nil || len(changes) == 0 {
-		return nil, err
-	}
-	if v.Status == NeedsInfo {
-		v.Status = Pending
-	}
-	event := &Event{ImageRequestID: new(r.ID), At: now, Actor: a.Username, Action: VersionEdited, Changes: Changes{}}
-	if err := event.concern(&before, v); err != nil {
-		return nil, err
-	}
-	r.sign(event)
-	return []*Event{event}, nil
 }
 
 // sharing is the visibility after the edit, and the users it names.
@@ -175,11 +182,11 @@ func staleRevision(named int, r *ImageRequest, v *Version) *Error {
 }
 
 // version makes a version of the work, not yet part of a request.
-func (w *Work) version(id uuid.UUID, label string, provider *Provider, now time.Time) *Version {
+func (w *Work) version(id uuid.UUID, label string, a Actor, provider *Provider, now time.Time) *Version {
 	return &Version{
 		ID: id, Alias: id.String(), Version: label, ChangeLog: w.ChangeLog, Instance: w.Instance, IPAddress: w.IPAddress,
 		ProviderID: provider.ID, Provider: provider, Software: w.Software, Sys: &w.Sys, Exclude: &w.Exclude,
-		StartDate: now, Status: Pending,
+		RequestedBy: a.Username, StartDate: now, Status: Pending,
 	}
 }
 
@@ -220,14 +227,8 @@ func (r *ImageRequest) add(v *Version, action Action, before *ImageRequest, a Ac
 	if !v.Provider.AutoApprove {
 		return []*Event{asked}, nil
 	}
-	old := *v
-	v.Status, v.DecidedAt = Approved, &now
-	approved := &Event{ImageRequestID: new(r.ID), At: now, Action: AutoApproved, Changes: Changes{}}
-	if err := approved.concern(&old, v); err != nil {
-		return nil, err
-	}
-	r.sign(approved)
-	return []*Event{asked, approved}, nil
+	approved, err := Apply(r, v, &Step{Action: AutoApproved}, Service(), now)
+	return append([]*Event{asked}, approved...), err
 }
 
 // record notes what the actor changed in the request itself.

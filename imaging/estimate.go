@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,27 +14,45 @@ const (
 
 // Runs is what is known of a provider's past and present.
 type Runs struct {
-	Count         int     // completed runs looked at
-	MedianSeconds float64 // that they took
-	Workers       int     // versions being imaged just now
+	Count         int       // completed runs looked at
+	MedianSeconds float64   // that they took
+	Busy          []float64 // how many seconds each run of this moment has taken so far: as many workers are at work
+	Now           time.Time // this moment, by the database's clock
 }
 
-// SecondsLeft is how long the imaging of a version will still take: its own run, after the runs of those ahead, which the
-// workers that are busy now share. Nil if there are too few runs to go by. A run that takes longer than the median has
-// no seconds left that anybody could know of: 0.
-func SecondsLeft(v *Version, ahead int, runs Runs, now time.Time) *int {
+// SecondsLeft is how long the imaging of a version will still take, if each run takes the median: its own, after those of
+// the versions ahead, which the workers at work take one by one as they become free. Nil if there are too few runs to go
+// by, and for one that takes longer than the median already: nobody knows how much longer.
+func SecondsLeft(v *Version, ahead int, runs Runs) *int {
 	if runs.Count < RunsNeeded {
 		return nil
 	}
 	left := runs.MedianSeconds
 	switch {
 	case v.Status == Imaging && v.ImagingStarted != nil:
-		left -= now.Sub(*v.ImagingStarted).Seconds()
+		left -= runs.Now.Sub(*v.ImagingStarted).Seconds()
 	case v.Status == Approved:
-		left += runs.MedianSeconds * math.Ceil(float64(ahead)/float64(max(1, runs.Workers)))
+		left += runs.wait(ahead)
 	default:
 		return nil
 	}
-	seconds := int(math.Ceil(max(0, left)))
+	if left <= 0 {
+		return nil
+	}
+	seconds := int(math.Ceil(left))
 	return &seconds
+}
+
+// wait is when the worker becomes free that will take the version with so many ahead of it. If nobody is at work, one is
+// taken to begin now.
+func (runs Runs) wait(ahead int) float64 {
+	free := []float64{}
+	for _, so := range runs.Busy {
+		free = append(free, max(0, runs.MedianSeconds-so))
+	}
+	if len(free) == 0 {
+		free = append(free, 0)
+	}
+	slices.Sort(free)
+	return free[ahead%len(free)] + runs.MedianSeconds*float64(ahead/len(free))
 }

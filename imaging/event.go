@@ -33,6 +33,7 @@ const (
 	Complete         Action = "COMPLETED"
 	Fail             Action = "FAILED"
 	Obey             Action = "STOPPED"       // the worker has stopped, as it was asked to
+	Release          Action = "RELEASED"      // the worker gave it back undone
 	Abandon          Action = "ABANDONED"     // its lease ran out, and it had been asked to stop
 	Expire           Action = "LEASE_EXPIRED" // back to the queue
 	GiveUp           Action = "GAVE_UP"       // its lease ran out for the last time
@@ -62,7 +63,7 @@ type Event struct {
 // Show makes the event ready for the actor, who may read the details of its request: what is for staff alone is taken out.
 func (e *Event) Show(a Actor, r *ImageRequest) {
 	e.ImageRequest = r
-	if !a.staffOf(r) {
+	if !a.Staff() {
 		delete(e.Changes, "version.failureDetail")
 	}
 }

@@ -59,6 +59,7 @@ var sentences = map[Action]string{
 	Complete:         "made the image",
 	Fail:             "could not make the image",
 	Obey:             "stopped the imaging, as the owner wanted",
+	Release:          "gave the version back into the queue",
 	Abandon:          "ended the imaging: the worker was gone, and the owner had wanted it stopped",
 	Expire:           "put the version back into the queue: the worker was gone",
 	GiveUp:           "gave the version up: the worker was gone once more",

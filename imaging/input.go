@@ -127,11 +127,16 @@ func (in *EditImageRequestInput) problems(a Actor, r *ImageRequest, v Visibility
 	}
 	p.tags(in.Tags, a, r.Tags)
 	p.shared(v, users)
-	p.moment("endDate", in.EndDate.To)
-	if end := in.EndDate.To; end != nil && end.Before(r.StartDate) && !p.On("endDate") {
+	p.end(in.EndDate.To, r.StartDate)
+	return p
+}
+
+// end checks when something that began at start is to end.
+func (p *Problems) end(end *time.Time, start time.Time) {
+	p.moment("endDate", end)
+	if end != nil && end.Before(start) && !p.On("endDate") {
 		p.add("endDate", "The end cannot lie before the start.")
 	}
-	return p
 }
 
 // SaveProviderInput is what to change in a provider, or to say of a new one; nil fields stay.

@@ -26,6 +26,8 @@ type Step struct {
 	Code         string    // of a failure: for programs
 	Detail       string    // of a failure: for staff
 	Retryable    bool      // of a failure: whether it is worth to try again
+
+	edit func(*Version) // of an edit: what it changes
 }
 
 // move is a row of the life cycle: from where an action leads where, who may, and what it does besides.
@@ -33,42 +35,49 @@ type move struct {
 	from    []Status
 	to      Status // "": where it was
 	may     func(Actor, *ImageRequest, *Version) bool
-	decides bool // never on one's own request, and only on the revision that was read
+	decides bool // never on what one has asked for, and only on the revision that was read
 	leased  bool // only with the version's lease
 	check   func(*Step, *Problems)
 	do      func(*Version, *Step, Actor, time.Time)
 }
 
-// life is the life cycle. Only what stands here moves a version, but for two moves that come with a change of another kind: a
-// new version that its provider approves by itself, and an edit that answers a question.
+// life is the life cycle. Only what stands here moves a version.
 var life = map[Action]move{
+	AutoApproved: {from: []Status{Pending}, to: Approved, may: approvesItself, do: decide},
+	VersionEdited: {from: []Status{Pending, NeedsInfo}, to: Pending, may: owns, check: revised,
+		do: func(v *Version, s *Step, _ Actor, _ time.Time) { s.edit(v) }},
 	Approve:  {from: []Status{Pending}, to: Approved, may: reviews, decides: true, check: maySay, do: decide},
 	Deny:     {from: []Status{Pending}, to: Denied, may: reviews, decides: true, check: mustSay, do: decide},
 	Question: {from: []Status{Pending}, to: NeedsInfo, may: reviews, decides: true, check: mustSay, do: ask},
 	Answer:   {from: []Status{NeedsInfo}, to: Pending, may: owns, check: mustSay, do: answer},
 	Resubmit: {from: []Status{Denied}, to: Pending, may: owns, check: maySay, do: resubmit},
 	Cancel:   {from: []Status{Pending, NeedsInfo, Approved}, to: Cancelled, may: owns, check: maySay},
-	AskStop:  {from: []Status{Imaging}, may: owns, check: maySay, do: func(v *Version, _ *Step, _ Actor, _ time.Time) { v.CancelRequested = true }},
+	AskStop:  {from: []Status{Imaging}, may: owns, check: maySay, do: askStop},
 	Retry:    {from: []Status{Failed}, to: Approved, may: reviews, check: maySay, do: retry},
 	Claim:    {from: []Status{Approved}, to: Imaging, may: works, check: leaseTerm, do: claim},
 	Report:   {from: []Status{Imaging}, may: works, leased: true, check: progress, do: report},
 	Complete: {from: []Status{Imaging}, to: Completed, may: works, leased: true, check: named, do: complete},
 	Fail:     {from: []Status{Imaging}, to: Failed, may: works, leased: true, check: explained, do: fail},
 	Obey:     {from: []Status{Imaging}, to: Cancelled, may: works, leased: true, check: maySay},
+	Release:  {from: []Status{Imaging}, to: Approved, may: works, leased: true, check: maySay, do: release},
 	Expire:   {from: []Status{Imaging}, to: Approved, may: service},
 	GiveUp:   {from: []Status{Imaging}, to: Failed, may: service, do: giveUp},
 	Abandon:  {from: []Status{Imaging}, to: Cancelled, may: service},
 }
 
-// Apply does the step to version v of request r, and answers the event. Either all of it is done or r and v are as they
-// were. UNAUTHENTICATED; FORBIDDEN; INVALID by field; CONFLICT with the current status, if the action does not lead on
-// from it, the revision has moved on, or the lease is lost.
+// Apply does the step to version v of request r, and answers the event; none if it changes nothing. Either all of it is done
+// or r and v are as they were. UNAUTHENTICATED; FORBIDDEN; INVALID by field; CONFLICT with the current status, if the action
+// does not lead on from it, the revision has moved on, or the lease is lost.
 func Apply(r *ImageRequest, v *Version, s *Step, a Actor, now time.Time) ([]*Event, error) {
 	action := s.Action.on(v)
 	m, ok := life[action]
 	if !ok {
 		return nil, Errorf(Internal, "Something went wrong on our side.")
 	}
+	return m.apply(action, r, v, s, a, now)
+}
+
+func (m move) apply(action Action, r *ImageRequest, v *Version, s *Step, a Actor, now time.Time) ([]*Event, error) {
 	if err := m.refusal(r, v, s, a); err != nil {
 		return nil, err
 	}
@@ -78,7 +87,7 @@ func Apply(r *ImageRequest, v *Version, s *Step, a Actor, now time.Time) ([]*Eve
 		v.settleEnd(now)
 	}
 	if before.Status == Imaging && v.Status != Imaging {
-		v.release(now)
+		v.letGo(m.leased, now)
 	}
 	if m.do != nil {
 		m.do(v, s, a, now)
@@ -88,8 +97,29 @@ func Apply(r *ImageRequest, v *Version, s *Step, a Actor, now time.Time) ([]*Eve
 		*v = before
 		return nil, err
 	}
+	if len(event.Changes) == 0 && action != Report { // the owner wants again what is under way; a report is a sign of life
+		return nil, nil
+	}
 	r.sign(event)
 	return []*Event{event}, nil
+}
+
+// Repeats tells whether the worker's step is the one that ended the version: its answer was lost, and it is sent again. The
+// lease with which it ended is proof of that.
+func (v *Version) Repeats(s *Step, a Actor) bool {
+	if v.EndedLease == nil || *v.EndedLease != s.Lease || !a.WorksOn(v.ProviderID) {
+		return false
+	}
+	switch s.Action {
+	case Complete:
+		return v.Status == Completed && v.Alias == s.Alias
+	case Fail:
+		return v.Status == Failed && *v.FailureCode == s.Code || v.Status == Cancelled
+	case Release:
+		return v.Status == Approved || v.Status == Cancelled
+	default:
+		return false
+	}
 }
 
 // on is the action that is meant: cancelling what is being imaged asks the worker to stop, whose end is then a
@@ -98,7 +128,7 @@ func (action Action) on(v *Version) Action {
 	switch {
 	case action == Cancel && v.Status == Imaging:
 		return AskStop
-	case action == Fail && v.CancelRequested:
+	case (action == Fail || action == Release) && v.CancelRequested:
 		return Obey
 	case action == Expire && v.CancelRequested:
 		return Abandon
@@ -116,10 +146,13 @@ func (m move) refusal(r *ImageRequest, v *Version, s *Step, a Actor) error {
 	if !m.may(a, r, v) {
 		return ErrForbidden()
 	}
-	if m.decides && a.Username == r.CreatedBy {
+	if m.decides && (a.Username == r.CreatedBy || a.Username == v.RequestedBy) {
 		return Errorf(Forbidden, "Nobody decides on a version of their own request.")
 	}
 	var problems Problems
+	if m.decides && s.Revision == nil {
+		problems.add("revision", "This field is required.")
+	}
 	if m.check != nil {
 		m.check(s, &problems)
 	}
@@ -157,11 +190,20 @@ func reviews(a Actor, _ *ImageRequest, v *Version) bool { return a.Has(Reviewer)
 func works(a Actor, _ *ImageRequest, v *Version) bool   { return a.WorksOn(v.ProviderID) }
 func owns(a Actor, r *ImageRequest, _ *Version) bool    { return a.MayEdit(r) }
 func service(a Actor, _ *ImageRequest, _ *Version) bool { return a.isService() }
+func approvesItself(a Actor, _ *ImageRequest, v *Version) bool {
+	return a.isService() && v.Provider.AutoApprove
+}
 
 // What a step must bring.
 
 func maySay(s *Step, p *Problems)  { p.text("message", s.Message, MaxText) }
 func mustSay(s *Step, p *Problems) { p.line("message", s.Message, MaxText) }
+
+func revised(s *Step, p *Problems) {
+	if s.edit == nil {
+		p.add("version", "There is nothing to change.")
+	}
+}
 
 func leaseTerm(s *Step, p *Problems) {
 	if s.LeaseSeconds < MinLeaseSeconds || s.LeaseSeconds > MaxLeaseSeconds {

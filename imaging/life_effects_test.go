@@ -15,8 +15,15 @@ import (
 
 // released is what every end of a worker's hold has in common.
 func released(v *imaging.Version) {
+	v.EndedLease = nil
 	v.LeaseToken, v.LeaseHolder, v.LeaseSeconds, v.LeaseExpiresAt = nil, nil, nil, nil
 	v.CancelRequested, v.ImagingEnded = false, &today
+}
+
+// ended is what a worker's own end adds to that.
+func ended(v *imaging.Version) {
+	released(v)
+	v.EndedLease = &token
 }
 
 // What each step changes in a version, and that it changes nothing else.
@@ -89,13 +96,13 @@ func TestEffects(t *testing.T) {
 		},
 		"complete": {action: imaging.Complete, as: "worker", from: imaging.Imaging, want: func(v *imaging.Version) {
 			v.Status, v.Alias, v.Percent, v.Stage = imaging.Completed, "ami-9", ptr(100), nil
-			released(v)
+			ended(v)
 		}},
 		"complete although asked to stop": {
 			action: imaging.Complete, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.CancelRequested = true },
 			want: func(v *imaging.Version) {
 				v.Status, v.Alias, v.Percent, v.Stage = imaging.Completed, "ami-9", ptr(100), nil
-				released(v)
+				ended(v)
 			},
 		},
 		"fail": {
@@ -103,13 +110,31 @@ func TestEffects(t *testing.T) {
 			want: func(v *imaging.Version) {
 				v.Status, v.EndDate = imaging.Failed, &today
 				v.FailureCode, v.FailureMessage, v.FailureDetail, v.FailureRetryable = ptr("DISK_FULL"), ptr("so"), ptr("trace"), ptr(true)
-				released(v)
+				ended(v)
 			},
 		},
 		"stop as asked": {
 			action: imaging.Fail, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.CancelRequested = true },
-			want:  func(v *imaging.Version) { v.Status, v.EndDate = imaging.Cancelled, &today; released(v) },
+			want:  func(v *imaging.Version) { v.Status, v.EndDate = imaging.Cancelled, &today; ended(v) },
 			event: imaging.Obey,
+		},
+		"release": {
+			action: imaging.Release, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.Attempt, v.Excluded = 3, []string{"/x"} },
+			want: func(v *imaging.Version) {
+				v.Status, v.Attempt = imaging.Approved, 2
+				ended(v)
+				v.Stage, v.Percent, v.ImagingStarted, v.ImagingEnded, v.Excluded = nil, nil, nil, nil, nil
+			},
+		},
+		"release what is to be stopped": {
+			action: imaging.Release, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.CancelRequested = true },
+			want:  func(v *imaging.Version) { v.Status, v.EndDate = imaging.Cancelled, &today; ended(v) },
+			event: imaging.Obey,
+		},
+		"approval by the provider itself": {
+			action: imaging.AutoApproved, as: "service", from: imaging.Pending, step: silent,
+			before: func(v *imaging.Version) { v.Provider.AutoApprove = true },
+			want:   func(v *imaging.Version) { v.Status, v.DecidedAt = imaging.Approved, &today },
 		},
 		"lease runs out": {
 			action: imaging.Expire, as: "service", from: imaging.Imaging, step: silent,
@@ -281,10 +306,105 @@ func TestStaleDecisions(t *testing.T) {
 	}
 }
 
+// Nobody decides on what they asked for, whoever owns the request by now, nor on what is theirs, whoever asked for it.
+func TestNobodyDecidesOnTheirOwn(t *testing.T) {
+	t.Parallel()
+	for _, action := range []imaging.Action{imaging.Approve, imaging.Deny, imaging.Question} {
+		for _, side := range []string{"owner", "asked"} {
+			for _, role := range []string{"reviewer", "admin", "both"} {
+				r, v := standing("owner", imaging.Pending)
+				if side == "owner" {
+					r.CreatedBy = role
+				} else {
+					v.RequestedBy = role
+				}
+				if _, err := imaging.Apply(r, v, valid(action), players[role], today); imaging.CodeOf(err) != imaging.Forbidden || v.Status != imaging.Pending {
+					t.Errorf("%s by the %s, who is %s: %v", action, role, side, err)
+				}
+			}
+		}
+	}
+	r, v := standing("owner", imaging.Pending)
+	if _, err := imaging.Transfer(r, &imaging.TransferImageRequestInput{To: "heir"}, players["owner"], today); err != nil || v.RequestedBy != "owner" {
+		t.Errorf("a transfer changes who asked: %v, %q", err, v.RequestedBy)
+	}
+}
+
+// A decision that names no revision is none: nobody knows what it was made on.
+func TestDecisionWithoutRevision(t *testing.T) {
+	t.Parallel()
+	for _, action := range []imaging.Action{imaging.Approve, imaging.Deny, imaging.Question} {
+		r, v := standing("owner", imaging.Pending)
+		s := valid(action)
+		s.Revision = nil
+		_, err := imaging.Apply(r, v, s, players["reviewer"], today)
+		if e := imaging.All(err)[0]; e.Code != imaging.Invalid || e.Field != "revision" || v.Status != imaging.Pending {
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+}
+
+// Only a provider that approves by itself does, and only the service speaks for it.
+func TestWhoApprovesByItself(t *testing.T) {
+	t.Parallel()
+	for role, a := range players {
+		for _, automatic := range []bool{false, true} {
+			r, v := standing("owner", imaging.Pending)
+			v.Provider.AutoApprove = automatic
+			_, err := imaging.Apply(r, v, &imaging.Step{Action: imaging.AutoApproved}, a, today)
+			if done := err == nil; done != (role == "service" && automatic) || done != (v.Status == imaging.Approved) {
+				t.Errorf("as %s, automatic %v: %v", role, automatic, err)
+			}
+		}
+	}
+}
+
+// The owner's second wish to stop what is being imaged says nothing new.
+func TestCancelTwice(t *testing.T) {
+	t.Parallel()
+	r, v := standing("owner", imaging.Imaging)
+	for i, want := range []int{1, 0} {
+		events, err := imaging.Apply(r, v, valid(imaging.Cancel), players["owner"], today)
+		if err != nil || len(events) != want || !v.CancelRequested || r.Revision != 8 {
+			t.Errorf("wish %d: %v, %d events, revision %d", i+1, err, len(events), r.Revision)
+		}
+	}
+}
+
+// A worker's last word that is sent again is known by its lease, and only what was done then is it.
+func TestRepeats(t *testing.T) {
+	t.Parallel()
+	for _, action := range []imaging.Action{imaging.Complete, imaging.Fail, imaging.Release} {
+		for _, stop := range []bool{false, true} {
+			r, v := standing("owner", imaging.Imaging)
+			v.CancelRequested = stop
+			s := valid(action)
+			if v.Repeats(s, players["worker"]) {
+				t.Errorf("%s repeats before it was done", action)
+			}
+			if _, err := imaging.Apply(r, v, s, players["worker"], today); err != nil {
+				t.Fatal(err)
+			}
+			for name, other := range map[string]*imaging.Step{
+				"another lease": {Action: action, Lease: uuid.UUID{9}, Alias: s.Alias, Code: s.Code},
+				"a report":      {Action: imaging.Report, Lease: token},
+				"another image": {Action: imaging.Complete, Lease: token, Alias: "ami-10"},
+			} {
+				if v.Repeats(other, players["worker"]) {
+					t.Errorf("%s passes for %s", name, action)
+				}
+			}
+			if !v.Repeats(s, players["worker"]) || v.Repeats(s, players["worker2"]) || v.Repeats(s, players["owner"]) {
+				t.Errorf("%s (to be stopped: %v) is not known again by its worker alone", action, stop)
+			}
+		}
+	}
+}
+
 // Only who shows the lease's token writes: a wrong one and none are refused alike.
 func TestLeaseIsShown(t *testing.T) {
 	t.Parallel()
-	for _, action := range []imaging.Action{imaging.Report, imaging.Complete, imaging.Fail} {
+	for _, action := range []imaging.Action{imaging.Report, imaging.Complete, imaging.Fail, imaging.Release} {
 		for _, shown := range []uuid.UUID{{}, {0xff}} {
 			for _, stop := range []bool{false, true} {
 				r, v := standing("owner", imaging.Imaging)
@@ -334,11 +454,15 @@ func TestEditOfWhatNeedsInfo(t *testing.T) {
 func TestRetirement(t *testing.T) {
 	t.Parallel()
 	r, v := standing("owner", imaging.Completed)
-	for _, end := range []*time.Time{ptr(today.AddDate(1, 0, 0)), ptr(today.AddDate(0, -1, 0)), nil} {
+	for _, end := range []*time.Time{ptr(today.AddDate(1, 0, 0)), ptr(born), nil} {
 		events, err := imaging.EditVersion(r, v, &imaging.EditVersionInput{EndDate: imaging.SetTo(end)}, players["owner"], today)
 		if err != nil || len(events) != 1 || !cmp.Equal(v.EndDate, end) {
 			t.Errorf("%v: %d events, ends %v, want %v", err, len(events), v.EndDate, end)
 		}
+	}
+	_, err := imaging.EditVersion(r, v, &imaging.EditVersionInput{EndDate: imaging.SetTo(ptr(born.Add(-time.Second)))}, players["owner"], today)
+	if e := imaging.All(err)[0]; e.Code != imaging.Invalid || e.Field != "endDate" || v.EndDate != nil {
+		t.Errorf("an end before the start: %v, ends %v", err, v.EndDate)
 	}
 }
 

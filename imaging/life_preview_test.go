@@ -76,10 +76,10 @@ func TestPreviewWarns(t *testing.T) {
 // An estimate goes by the median, and is none where there is too little to go by or nothing to wait for.
 func TestSecondsLeft(t *testing.T) {
 	t.Parallel()
-	enough := imaging.Runs{Count: imaging.RunsNeeded, MedianSeconds: 100, Workers: 2}
-	fewer, idle := enough, enough
+	enough := imaging.Runs{Count: imaging.RunsNeeded, MedianSeconds: 100, Busy: []float64{30, 90}, Now: today}
+	fewer, idle, late := enough, enough, enough
 	fewer.Count--
-	idle.Workers = 0
+	idle.Busy, late.Busy = nil, []float64{1000}
 	for name, test := range map[string]struct {
 		status imaging.Status
 		ahead  int
@@ -87,21 +87,24 @@ func TestSecondsLeft(t *testing.T) {
 		after  time.Duration // since the worker began
 		want   *int
 	}{
-		"too few runs":           {imaging.Imaging, 0, fewer, 0, nil},
-		"too few runs, waiting":  {imaging.Approved, 3, fewer, 0, nil},
-		"just begun":             {imaging.Imaging, 0, enough, 0, ptr(100)},
-		"half way":               {imaging.Imaging, 0, enough, 50 * time.Second, ptr(50)},
-		"a part of a second":     {imaging.Imaging, 0, enough, 99500 * time.Millisecond, ptr(1)},
-		"longer than the median": {imaging.Imaging, 0, enough, time.Hour, ptr(0)},
-		"next":                   {imaging.Approved, 0, enough, 0, ptr(100)},
-		"behind one":             {imaging.Approved, 1, enough, 0, ptr(200)},
-		"behind as many as work": {imaging.Approved, 2, enough, 0, ptr(200)},
-		"behind more":            {imaging.Approved, 3, enough, 0, ptr(300)},
-		"nobody at work":         {imaging.Approved, 3, idle, 0, ptr(400)},
-		"waits for a reviewer":   {imaging.Pending, 0, enough, 0, nil},
-		"waits for the owner":    {imaging.NeedsInfo, 0, enough, 0, nil},
-		"is there":               {imaging.Completed, 0, enough, 0, nil},
-		"failed":                 {imaging.Failed, 0, enough, 0, nil},
+		"too few runs":            {imaging.Imaging, 0, fewer, 0, nil},
+		"too few runs, waiting":   {imaging.Approved, 3, fewer, 0, nil},
+		"just begun":              {imaging.Imaging, 0, enough, 0, ptr(100)},
+		"half way":                {imaging.Imaging, 0, enough, 50 * time.Second, ptr(50)},
+		"a part of a second":      {imaging.Imaging, 0, enough, 99500 * time.Millisecond, ptr(1)},
+		"longer than the median":  {imaging.Imaging, 0, enough, time.Hour, nil},
+		"exactly the median":      {imaging.Imaging, 0, enough, 100 * time.Second, nil},
+		"next":                    {imaging.Approved, 0, enough, 0, ptr(110)},
+		"behind one":              {imaging.Approved, 1, enough, 0, ptr(170)},
+		"behind as many as work":  {imaging.Approved, 2, enough, 0, ptr(210)},
+		"behind more":             {imaging.Approved, 5, enough, 0, ptr(370)},
+		"nobody at work":          {imaging.Approved, 3, idle, 0, ptr(400)},
+		"next, nobody at work":    {imaging.Approved, 0, idle, 0, ptr(100)},
+		"behind one that is late": {imaging.Approved, 0, late, 0, ptr(100)},
+		"waits for a reviewer":    {imaging.Pending, 0, enough, 0, nil},
+		"waits for the owner":     {imaging.NeedsInfo, 0, enough, 0, nil},
+		"is there":                {imaging.Completed, 0, enough, 0, nil},
+		"failed":                  {imaging.Failed, 0, enough, 0, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +112,7 @@ func TestSecondsLeft(t *testing.T) {
 			if v.ImagingStarted != nil {
 				v.ImagingStarted = ptr(today.Add(-test.after))
 			}
-			if diff := cmp.Diff(test.want, imaging.SecondsLeft(v, test.ahead, test.runs, today)); diff != "" {
+			if diff := cmp.Diff(test.want, imaging.SecondsLeft(v, test.ahead, test.runs)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

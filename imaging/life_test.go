@@ -28,6 +28,7 @@ claim       .          .           .        .          IMAGING    .          .  
 report      .          .           .        .          .          IMAGING    .          .
 complete    .          .           .        .          .          COMPLETED  .          .
 fail        .          .           .        .          .          FAILED     .          .
+release     .          .           .        .          .          APPROVED   .          .
 expire      .          .           .        .          .          APPROVED   .          .
 edit        PENDING    PENDING     .        .          .          .          .          .
 retire      .          .           .        .          .          .          COMPLETED  .
@@ -50,6 +51,7 @@ claim       no     no        no      no        no         yes     no       yes  
 report      no     no        no      no        no         yes     no       yes    no    no
 complete    no     no        no      no        no         yes     no       yes    no    no
 fail        no     no        no      no        no         yes     no       yes    no    no
+release     no     no        no      no        no         yes     no       yes    no    no
 expire      no     no        no      no        no         no      no       no     no    yes
 edit        yes    no        no      no        no         no      no       yes    yes   no
 retire      yes    no        no      no        no         no      no       yes    yes   no
@@ -74,7 +76,7 @@ var players = map[string]imaging.Actor{
 var steps = map[string]imaging.Action{
 	"approve": imaging.Approve, "deny": imaging.Deny, "question": imaging.Question, "answer": imaging.Answer, "cancel": imaging.Cancel,
 	"resubmit": imaging.Resubmit, "retry": imaging.Retry, "claim": imaging.Claim, "report": imaging.Report, "complete": imaging.Complete,
-	"fail": imaging.Fail, "expire": imaging.Expire,
+	"fail": imaging.Fail, "release": imaging.Release, "expire": imaging.Expire,
 }
 
 var (
@@ -107,7 +109,7 @@ func standing(owner string, status imaging.Status) (*imaging.ImageRequest, *imag
 	}
 	v := &imaging.Version{
 		ID: uuid.UUID{2}, ImageRequestID: r.ID, ImageRequest: r, Ordinal: 1, Version: "1", Instance: uuid.UUID{3}, ProviderID: 1,
-		Provider: &imaging.Provider{ID: 1, Active: true}, Sys: ptr(""), Exclude: ptr(""), StartDate: born, Status: status,
+		Provider: &imaging.Provider{ID: 1, Active: true}, Sys: ptr(""), Exclude: ptr(""), RequestedBy: owner, StartDate: born, Status: status,
 	}
 	v.Alias = v.ID.String()
 	switch status {
@@ -190,7 +192,7 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	if n != 16*10*8 {
+	if n != 17*10*8 {
 		t.Errorf("%d cells", n)
 	}
 }
@@ -293,7 +295,7 @@ func TestMatrixOfNobody(t *testing.T) {
 // An action that is none of a version's steps is nobody's to take.
 func TestNoSuchStep(t *testing.T) {
 	t.Parallel()
-	for _, action := range []imaging.Action{"", "X", imaging.Requested, imaging.AutoApproved, imaging.Edited, imaging.TokenCreated} {
+	for _, action := range []imaging.Action{"", "X", imaging.Requested, imaging.Edited, imaging.VersionEdited, imaging.TokenCreated} {
 		for _, a := range players {
 			r, v := standing("owner", imaging.Pending)
 			before, _ := standing("owner", imaging.Pending)

@@ -92,6 +92,18 @@ func (in FailVersionInput) Step() Step {
 	return Step{Action: Fail, Lease: in.LeaseToken, Code: in.Code, Message: in.Message, Detail: or(in.Detail, ""), Retryable: in.Retryable}
 }
 
+// ReleaseVersionInput says that the worker gives the version back, undone.
+type ReleaseVersionInput struct {
+	Version    uuid.UUID
+	LeaseToken uuid.UUID
+	Message    *string
+}
+
+// Step is what it does.
+func (in ReleaseVersionInput) Step() Step {
+	return Step{Action: Release, Lease: in.LeaseToken, Message: or(in.Message, "")}
+}
+
 func or[T any](v *T, otherwise T) T {
 	if v == nil {
 		return otherwise

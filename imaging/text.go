@@ -81,6 +81,13 @@ func (p *Problems) username(field, s string) {
 	}
 }
 
+// CheckUsername is why s cannot be a user name, nil if it can.
+func CheckUsername(s string) error {
+	var p Problems
+	p.username("username", s)
+	return p.Err()
+}
+
 // moment checks that a time can be stored and read back: years 1 to 9999 in UTC.
 func (p *Problems) moment(field string, t *time.Time) {
 	if t != nil && !StorableTime(*t) {

@@ -52,8 +52,9 @@ type Version struct {
 	IPAddress      *string    `bun:"ip_address" json:"ipAddress"` // named by the client, never relied upon
 	ProviderID     int        `json:"provider"`
 	Software       string     `json:"software"`
-	Sys            *string    `json:"sys"`     // nil only after Redact
-	Exclude        *string    `json:"exclude"` // nil only after Redact
+	Sys            *string    `json:"sys"`         // nil only after Redact
+	Exclude        *string    `json:"exclude"`     // nil only after Redact
+	RequestedBy    string     `json:"requestedBy"` // who asked for it; its request may have another owner by now
 	StartDate      time.Time  `json:"startDate"`
 	EndDate        *time.Time `json:"endDate"`
 	Status         Status     `json:"status"`
@@ -84,6 +85,7 @@ type Version struct {
 	LeaseHolder    *string    `json:"-"`
 	LeaseSeconds   *int       `json:"-"`
 	LeaseExpiresAt *time.Time `json:"-"`
+	EndedLease     *uuid.UUID `json:"-"` // the one with which a worker ended it last
 
 	// Why it failed; FailureDetail is for staff.
 	FailureCode      *string `json:"failureCode"`

@@ -21,37 +21,34 @@ func (v Visibility) Valid() bool { return slices.Contains(Visibilities, v) }
 // Visible tells whether the actor may see the request. It is the rule of db's visibility.go, said in Go; a property
 // test holds the two together.
 func Visible(a Actor, r *ImageRequest) bool {
-	if r.Visibility == Public || SeesDetails(a, r) {
+	if r.Visibility == Public || SeesDetails(a, r) || slices.ContainsFunc(r.Versions, a.images) {
 		return true
 	}
 	return r.Visibility == Users && a.SignedIn() && slices.Contains(r.SharedWith, a.Username)
 }
 
 // SeesDetails tells whether the actor may read what only the owner and staff may: the notes to the reviewer, addresses,
-// and with whom the request is shared.
+// decisions, failures, what happened, and with whom the request is shared.
 func SeesDetails(a Actor, r *ImageRequest) bool {
-	return a.SignedIn() && a.Username == r.CreatedBy || a.staffOf(r)
+	return a.SignedIn() && a.Username == r.CreatedBy || a.Staff()
 }
 
-// staffOf tells whether the actor is staff to the request. A worker is while one of its versions is theirs to image.
-func (a Actor) staffOf(r *ImageRequest) bool {
-	return a.Staff() || a.Has(Worker) && slices.ContainsFunc(r.Versions, func(v *Version) bool {
-		return v.Status.InWork() && a.WorksOn(v.ProviderID)
-	})
-}
+// images tells whether the version is the actor's to image, now. A worker is staff to it alone, not to its request.
+func (a Actor) images(v *Version) bool { return v.Status.InWork() && a.WorksOn(v.ProviderID) }
 
 // Redact takes out of r what the actor may not read. Everything that leaves the store has gone through it.
 func Redact(a Actor, r *ImageRequest) {
-	if !a.staffOf(r) { // the insides of a failure are not even for the owner
-		for _, v := range r.Versions {
-			v.FailureDetail = nil
-		}
+	details := SeesDetails(a, r)
+	if !details {
+		r.SharedWith = nil
 	}
-	if SeesDetails(a, r) {
-		return
-	}
-	r.SharedWith = nil
 	for _, v := range r.Versions {
-		v.redact()
+		switch {
+		case a.Staff() || a.images(v):
+		case details:
+			v.FailureDetail = nil // the insides of a failure are not even for the owner
+		default:
+			v.redact()
+		}
 	}
 }

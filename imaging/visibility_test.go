@@ -31,7 +31,7 @@ var actors = []struct {
 	{"an admin, of another provider", Actor{Username: "a2", Roles: []Role{Admin}, Providers: []int{2}}},
 }
 
-// What each may do, as letters: s sees it, d sees its details too, - does not see it. In the order PUBLIC, PRIVATE, USERS;
+// What each may do, as letters: s sees it, d sees its details too, v only those of the version, - does not see it. In the order PUBLIC, PRIVATE, USERS;
 // first with a version that waits for its reviewer, then with one that is a worker's business.
 var sights = map[string][2]string{
 	"anonymous":                        {"s--", "s--"},
@@ -45,8 +45,8 @@ var sights = map[string][2]string{
 	"a reviewer":                       {"ddd", "ddd"},
 	"a reviewer of this provider":      {"ddd", "ddd"},
 	"a reviewer of another provider":   {"ddd", "ddd"},
-	"a worker of all":                  {"s--", "ddd"},
-	"a worker of this provider":        {"s--", "ddd"},
+	"a worker of all":                  {"s--", "vvv"},
+	"a worker of this provider":        {"s--", "vvv"},
 	"a worker of another provider":     {"s--", "s--"},
 	"a worker of no provider":          {"s--", "s--"},
 	"an admin":                         {"ddd", "ddd"},
@@ -97,8 +97,11 @@ func TestRedact(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/%s", row.name, v, status), func(t *testing.T) {
 					t.Parallel()
 					want, got := full(v, status), full(v, status)
-					if sights[row.name][work][column] != 'd' {
+					letter := sights[row.name][work][column]
+					if letter != 'd' {
 						want.SharedWith = nil
+					}
+					if letter != 'd' && letter != 'v' {
 						newest := want.Newest()
 						newest.IPAddress, newest.Sys, newest.Exclude = nil, nil, nil
 						newest.DecidedBy, newest.DecidedAt, newest.DecisionMessage = nil, nil, nil
@@ -139,8 +142,17 @@ func TestWorkInOlderVersion(t *testing.T) {
 	if _, err := Another(r, version(nil), [16]byte{7}, owner, &Provider{ID: 2}, noon); err != nil {
 		t.Fatal(err)
 	}
-	if !Visible(worker, r) || !SeesDetails(worker, r) {
-		t.Error("the worker does not see the request whose first version is theirs")
+	if !Visible(worker, r) || SeesDetails(worker, r) {
+		t.Error("the worker does not see the request whose first version is theirs, or all of its details")
+	}
+	shown := *r
+	shown.Versions = []*Version{new(*r.Versions[0]), new(*r.Versions[1])}
+	Redact(worker, &shown)
+	if v := shown.Versions[0]; v.Exclude == nil || v.Sys == nil || v.DecidedAt == nil {
+		t.Errorf("what the worker is to make is kept from them: %+v", v)
+	}
+	if v := shown.Versions[1]; v.Exclude != nil || v.Sys != nil || v.IPAddress != nil {
+		t.Errorf("the version of another provider is shown to the worker: %+v", v)
 	}
 	r.Versions[0].Status = Completed
 	if Visible(worker, r) || SeesDetails(worker, r) {

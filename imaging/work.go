@@ -19,7 +19,7 @@ const (
 // What the moves do to a version besides its status.
 
 func decide(v *Version, s *Step, a Actor, now time.Time) {
-	v.DecidedBy, v.DecidedAt, v.DecisionMessage = &a.Username, &now, optional(s.Message)
+	v.DecidedBy, v.DecidedAt, v.DecisionMessage = optional(a.Username), &now, optional(s.Message)
 }
 
 func ask(v *Version, s *Step, a Actor, now time.Time) {
@@ -34,6 +34,14 @@ func answer(v *Version, s *Step, _ Actor, now time.Time) {
 // resubmit keeps nothing of the refusal but the history: the next decision is made anew.
 func resubmit(v *Version, _ *Step, _ Actor, _ time.Time) {
 	v.DecidedBy, v.DecidedAt, v.DecisionMessage = nil, nil, nil
+}
+
+func askStop(v *Version, _ *Step, _ Actor, _ time.Time) { v.CancelRequested = true }
+
+// release gives the attempt back: the worker went in good order, nothing was lost.
+func release(v *Version, _ *Step, _ Actor, _ time.Time) {
+	v.Attempt--
+	v.Stage, v.Percent, v.ImagingStarted, v.ImagingEnded, v.Excluded = nil, nil, nil, nil, nil
 }
 
 func retry(v *Version, _ *Step, _ Actor, _ time.Time) {
@@ -95,8 +103,12 @@ func (v *Version) extend(now time.Time) {
 	v.LeaseExpiresAt = &expires
 }
 
-// release ends a worker's hold.
-func (v *Version) release(now time.Time) {
+// letGo ends a worker's hold. The lease of one who ended it is kept, to know their word when it is sent again.
+func (v *Version) letGo(byWorker bool, now time.Time) {
+	v.EndedLease = nil
+	if byWorker {
+		v.EndedLease = v.LeaseToken
+	}
 	v.LeaseToken, v.LeaseHolder, v.LeaseSeconds, v.LeaseExpiresAt = nil, nil, nil, nil
 	v.CancelRequested, v.ImagingEnded = false, &now
 }

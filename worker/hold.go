@@ -43,7 +43,6 @@ type hold struct {
 	stop   context.CancelCauseFunc // ends the imager
 	ending error                   // errLost or errCancelled, once it is known
 	until  time.Time               // the lease holds at least so long, if nobody takes it
-	unsure bool                    // the answer to a step was lost: it may have been done
 
 	mu   sync.Mutex
 	said Report
@@ -171,7 +170,7 @@ func (h *hold) settle(ctx context.Context, result Result, err error) {
 	case errors.Is(h.ending, errCancelled):
 		h.fail(ctx, &Failure{Code: "CANCELLED", Message: "The imaging was stopped, as the owner wanted."})
 	case ctx.Err() != nil:
-		h.log.Info("the server stops: the version goes back into the queue when its lease has run out")
+		h.release(ctx)
 	default:
 		h.fail(ctx, failureOf(err))
 	}
@@ -185,7 +184,7 @@ func (h *hold) complete(ctx context.Context, result Result) {
 		excluded = h.understood(result.Excluded)
 	}
 	_, _, err := h.write(ctx, ctx.Done(), imaging.Step{Action: imaging.Complete, Alias: result.Alias, Excluded: excluded})
-	if err == nil || h.unsure && h.completed(ctx, result.Alias) {
+	if err == nil {
 		h.log.Info("the image is made", "alias", result.Alias)
 		return
 	}
@@ -200,15 +199,6 @@ func (h *hold) complete(ctx context.Context, result Result) {
 	h.log.Warn("the image came too late", "unused_image", result.Alias, "error", err)
 }
 
-// completed tells whether the version has our image: then only the answer was lost. The service looks, because a worker
-// may not see a private version any more that is COMPLETED.
-func (h *hold) completed(ctx context.Context, alias string) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longAnswer)
-	defer cancel()
-	v, err := h.Store.Version(ctx, imaging.Service(), h.job.Version)
-	return err == nil && v.Status == imaging.Completed && v.Alias == alias
-}
-
 // fail ends the version without an image, and says before how far it had come.
 func (h *hold) fail(ctx context.Context, f *Failure) {
 	if len(h.news) > 0 && !h.tell(ctx, ctx.Done()) {
@@ -221,11 +211,20 @@ func (h *hold) fail(ctx context.Context, f *Failure) {
 	if step.Message = clean(f.Message, imaging.MaxText); step.Message == "" {
 		step.Message = "The imager failed without saying why."
 	}
-	if _, _, err := h.write(ctx, ctx.Done(), step); err != nil && !h.unsure {
+	if _, _, err := h.write(ctx, ctx.Done(), step); err != nil {
 		h.log.Warn("the failure cannot be told", "failure", step.Code, "error", err)
 		return
 	}
 	h.log.Info("there is no image", "failure", step.Code, "message", step.Message)
+}
+
+// release gives the version back. Should that fail, its lease runs out.
+func (h *hold) release(ctx context.Context) {
+	if _, _, err := h.write(ctx, ctx.Done(), imaging.Step{Action: imaging.Release}); err != nil {
+		h.log.Warn("the version goes back into the queue when its lease has run out", "error", err)
+		return
+	}
+	h.log.Info("the version went back into the queue")
 }
 
 // write sends a step, again and again while the database is away and the lease may hold; in a hurry a few times only. It
@@ -243,7 +242,6 @@ func (h *hold) write(ctx context.Context, hurry <-chan struct{}, step imaging.St
 		if !passes(err) {
 			return sent, out, err
 		}
-		h.unsure = true
 		if ctx.Err() != nil || try >= lastTries && over(hurry) {
 			return sent, nil, err
 		}

@@ -96,7 +96,7 @@ func (o *Options) claim() imaging.ClaimVersionInput {
 const longPoll = 30 * time.Second
 
 // Run works until ctx ends, and until everything that it started has ended. An outage of the database does not end it.
-// What it was imaging when ctx ended goes back into the queue when its lease has run out.
+// What it was imaging when ctx ended goes back into the queue at once.
 //
 // UNAUTHENTICATED, FORBIDDEN or INVALID at once if the actor is not a worker of the provider or the lease is no good.
 func Run(ctx context.Context, o Options) error {

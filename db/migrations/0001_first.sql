@@ -68,6 +68,7 @@ CREATE TABLE versions (
   software         text NOT NULL CHECK (char_length(software) <= 16384),
   sys              text NOT NULL CHECK (char_length(sys) <= 16384),
   exclude          text NOT NULL CHECK (char_length(exclude) <= 16384),
+  requested_by     text COLLATE "C" NOT NULL CHECK (char_length(requested_by) BETWEEN 1 AND 150),
   start_date       timestamptz NOT NULL,
   end_date         timestamptz,
   status           text COLLATE "C" NOT NULL
@@ -93,6 +94,7 @@ CREATE TABLE versions (
   lease_seconds    integer CHECK (lease_seconds BETWEEN 10 AND 3600),
   lease_holder     text COLLATE "C" CHECK (char_length(lease_holder) BETWEEN 1 AND 150),
   lease_expires_at timestamptz,
+  ended_lease      uuid,
   failure_code     text COLLATE "C" CHECK (char_length(failure_code) BETWEEN 1 AND 64),
   failure_message  text CHECK (char_length(failure_message) BETWEEN 1 AND 16384),
   failure_detail   text CHECK (char_length(failure_detail) <= 65536),
@@ -135,11 +137,13 @@ COMMENT ON COLUMN versions.ordinal IS 'Place within the request, from 1; the hig
 COMMENT ON COLUMN versions.alias IS 'The name under which the provider knows the image; the id of the version until there is an image.';
 COMMENT ON COLUMN versions.version IS 'The label.';
 COMMENT ON COLUMN versions.ip_address IS 'Named by the client, never relied upon.';
+COMMENT ON COLUMN versions.requested_by IS 'Who asked for it, whoever owns the request by now: they never decide on it.';
 COMMENT ON COLUMN versions.decided_by IS 'Null where the provider approved by itself.';
 COMMENT ON COLUMN versions.attempt IS 'How often a worker has begun it.';
 COMMENT ON COLUMN versions.excluded IS 'The paths of exclude that the imager found and left out.';
 COMMENT ON COLUMN versions.lease_token IS 'Known to the worker that images it; each of its writes must show it.';
 COMMENT ON COLUMN versions.lease_expires_at IS 'By the clock of the database.';
+COMMENT ON COLUMN versions.ended_lease IS 'With which a worker ended it last: the same word sent again is answered the same.';
 COMMENT ON COLUMN versions.failure_detail IS 'For staff.';
 CREATE UNIQUE INDEX versions_one_open_per_instance ON versions (instance) WHERE status IN ('PENDING', 'NEEDS_INFO', 'APPROVED', 'IMAGING');
 CREATE INDEX versions_by_start_date ON versions (start_date, id);

@@ -71,6 +71,7 @@ type MutationResolver interface {
 	ReportVersion(ctx context.Context, input imaging.ReportVersionInput) (*imaging.Outcome, error)
 	CompleteVersion(ctx context.Context, input imaging.CompleteVersionInput) (*imaging.Outcome, error)
 	FailVersion(ctx context.Context, input imaging.FailVersionInput) (*imaging.Outcome, error)
+	ReleaseVersion(ctx context.Context, input imaging.ReleaseVersionInput) (*imaging.Outcome, error)
 	SaveProvider(ctx context.Context, input imaging.SaveProviderInput) (*SaveProviderPayload, error)
 }
 type QueryResolver interface {
@@ -134,6 +135,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ImageRequestFilter", ec.unmarshalInputImageRequestFilter),
 			graphql.NewInputUnmarshaler("ImageRequestOrder", ec.unmarshalInputImageRequestOrder),
 			graphql.NewInputUnmarshaler("QuestionVersionInput", ec.unmarshalInputQuestionVersionInput),
+			graphql.NewInputUnmarshaler("ReleaseVersionInput", ec.unmarshalInputReleaseVersionInput),
 			graphql.NewInputUnmarshaler("ReportVersionInput", ec.unmarshalInputReportVersionInput),
 			graphql.NewInputUnmarshaler("RequestImageInput", ec.unmarshalInputRequestImageInput),
 			graphql.NewInputUnmarshaler("RequestVersionInput", ec.unmarshalInputRequestVersionInput),
@@ -346,7 +348,7 @@ type Mutation {
   ): TransferImageRequestPayload!
   """
   Let a PENDING version be imaged: it becomes APPROVED. Reviewers of its provider and admins may, but nobody decides on a
-  version of their own request. CONFLICT if the request has changed since the revision named, or the version is not PENDING.
+  version of their own request, or on one that they asked for. CONFLICT if the request has changed since the revision named, or the version is not PENDING.
   """
   approveVersion(
     "Which version, on which revision, and what to say to its owner."
@@ -401,7 +403,10 @@ type Mutation {
     "Which version, under which lease, and how far it is."
     input: ReportVersionInput!
   ): ReportVersionPayload!
-  "Say that the image is there: the version becomes COMPLETED. The worker that holds the lease may; CONFLICT if it is lost."
+  """
+  Say that the image is there: the version becomes COMPLETED. The worker that holds the lease may; CONFLICT if it is lost. Sent
+  again after its answer was lost, it is answered again and does nothing new; so are failVersion and releaseVersion.
+  """
   completeVersion(
     "Which version, under which lease, and what the provider calls the image."
     input: CompleteVersionInput!
@@ -411,6 +416,14 @@ type Mutation {
     "Which version, under which lease, and what went wrong."
     input: FailVersionInput!
   ): FailVersionPayload!
+  """
+  Give a version back undone, as at a worker's orderly stop: it becomes APPROVED again, at once and without the loss of an
+  attempt. The worker that holds the lease may; CONFLICT if it is lost.
+  """
+  releaseVersion(
+    "Which version, under which lease, and why."
+    input: ReleaseVersionInput!
+  ): ReleaseVersionPayload!
   "Add a provider, or change one. For admins."
   saveProvider(
     "The provider's number and what to change in it."
@@ -499,6 +512,8 @@ type Version implements Node {
   exclude: String
   "The lines of exclude that were understood as absolute paths or globs: what the worker will leave out. Null for all but the owner and staff."
   excludePaths: [String!]
+  "The user who asked for it, who never decides on it, even if the image request has another owner by now."
+  requestedBy: String!
   "When it was asked for."
   startDate: DateTime!
   "When it ended or will end: denied, cancelled, failed or retired. Null while there is no end."
@@ -517,7 +532,8 @@ type Version implements Node {
   queuePosition: Int
   """
   How many seconds the imaging will still take, guessed from the median of the provider's past runs and the versions before
-  it; null if it neither waits for a worker nor is being imaged, or if there are fewer than 5 runs to go by.
+  it; null if it neither waits for a worker nor is being imaged, if there are fewer than 5 runs to go by, or if it takes longer than
+  the median already: then nobody knows.
   """
   secondsLeft: Int
   "The image request it belongs to."
@@ -698,6 +714,8 @@ enum Action {
   FAILED
   "The worker stopped, as the owner wanted."
   STOPPED
+  "The worker gave it back undone; another may begin."
+  RELEASED
   "The lease ran out after the owner had wanted it stopped."
   ABANDONED
   "The lease ran out; another worker may begin."
@@ -1172,6 +1190,16 @@ input FailVersionInput {
   retryable: Boolean! = false
 }
 
+"An imaging that its worker gives back."
+input ReleaseVersionInput {
+  "The version."
+  version: ID!
+  "The token of its lease."
+  leaseToken: ID!
+  "Why, for the owner and staff."
+  message: String
+}
+
 "The answer to editVersion."
 type EditVersionPayload {
   "The image request; null if the caller may see it no longer."
@@ -1246,6 +1274,14 @@ type CompleteVersionPayload {
 
 "The answer to failVersion."
 type FailVersionPayload {
+  "The image request; null if the caller may see it no longer."
+  imageRequest: ImageRequest
+  "The version as it is now; null if the caller may see it no longer."
+  version: Version
+}
+
+"The answer to releaseVersion."
+type ReleaseVersionPayload {
   "The image request; null if the caller may see it no longer."
   imageRequest: ImageRequest
   "The version as it is now; null if the caller may see it no longer."
@@ -1659,6 +1695,16 @@ func (ec *executionContext) childFields_QuestionVersionPayload(ctx context.Conte
 	return nil, fmt.Errorf("no field named %q was found under type QuestionVersionPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReleaseVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "imageRequest":
+		return ec.fieldContext_ReleaseVersionPayload_imageRequest(ctx, field)
+	case "version":
+		return ec.fieldContext_ReleaseVersionPayload_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReleaseVersionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ReportVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "imageRequest":
@@ -1753,6 +1799,8 @@ func (ec *executionContext) childFields_Version(ctx context.Context, field graph
 		return ec.fieldContext_Version_exclude(ctx, field)
 	case "excludePaths":
 		return ec.fieldContext_Version_excludePaths(ctx, field)
+	case "requestedBy":
+		return ec.fieldContext_Version_requestedBy(ctx, field)
 	case "startDate":
 		return ec.fieldContext_Version_startDate(ctx, field)
 	case "endDate":
@@ -2099,6 +2147,20 @@ func (ec *executionContext) field_Mutation_questionVersion_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (imaging.DecisionInput, error) {
 			return ec.unmarshalNQuestionVersionInput2imagerequestsᚋimagingᚐDecisionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_releaseVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (imaging.ReleaseVersionInput, error) {
+			return ec.unmarshalNReleaseVersionInput2imagerequestsᚋimagingᚐReleaseVersionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5310,6 +5372,50 @@ func (ec *executionContext) fieldContext_Mutation_failVersion(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_releaseVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_releaseVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReleaseVersion(ctx, fc.Args["input"].(imaging.ReleaseVersionInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *imaging.Outcome) graphql.Marshaler {
+			return ec.marshalNReleaseVersionPayload2ᚖimagerequestsᚋimagingᚐOutcome(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_releaseVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReleaseVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_releaseVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_saveProvider(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6326,6 +6432,70 @@ func (ec *executionContext) fieldContext_QuestionVersionPayload_version(_ contex
 	return fc, nil
 }
 
+func (ec *executionContext) _ReleaseVersionPayload_imageRequest(ctx context.Context, field graphql.CollectedField, obj *imaging.Outcome) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseVersionPayload_imageRequest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ImageRequest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *imaging.ImageRequest) graphql.Marshaler {
+			return ec.marshalOImageRequest2ᚖimagerequestsᚋimagingᚐImageRequest(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseVersionPayload_imageRequest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ImageRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReleaseVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *imaging.Outcome) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReleaseVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *imaging.Version) graphql.Marshaler {
+			return ec.marshalOVersion2ᚖimagerequestsᚋimagingᚐVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReleaseVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReleaseVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ReportVersionPayload_imageRequest(ctx context.Context, field graphql.CollectedField, obj *imaging.Outcome) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7025,6 +7195,29 @@ func (ec *executionContext) _Version_excludePaths(ctx context.Context, field gra
 }
 func (ec *executionContext) fieldContext_Version_excludePaths(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Version", field, true, false, "String")
+}
+
+func (ec *executionContext) _Version_requestedBy(ctx context.Context, field graphql.CollectedField, obj *imaging.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Version_requestedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RequestedBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Version_requestedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Version", field, false, false, "String")
 }
 
 func (ec *executionContext) _Version_startDate(ctx context.Context, field graphql.CollectedField, obj *imaging.Version) (ret graphql.Marshaler) {
@@ -9452,6 +9645,62 @@ func UnmarshalQuestionVersionInput(ctx context.Context, raw any) (imaging.Decisi
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputReleaseVersionInput(ctx context.Context, obj any) (imaging.ReleaseVersionInput, error) {
+	var it imaging.ReleaseVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"version", "leaseToken", "message"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "leaseToken":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("leaseToken"))
+			data, err := ec.unmarshalNID2githubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LeaseToken = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Message = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalReleaseVersionInput unmarshals raw into the ReleaseVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalReleaseVersionInput(ctx context.Context, raw any) (imaging.ReleaseVersionInput, error) {
+	var out imaging.ReleaseVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ReleaseVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputReportVersionInput(ctx context.Context, obj any) (imaging.ReportVersionInput, error) {
 	var it imaging.ReportVersionInput
 	if obj == nil {
@@ -11319,6 +11568,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "releaseVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_releaseVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "saveProvider":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_saveProvider(ctx, field)
@@ -11697,6 +11953,44 @@ func (ec *executionContext) _QuestionVersionPayload(ctx context.Context, sel ast
 	return out
 }
 
+var releaseVersionPayloadImplementors = []string{"ReleaseVersionPayload"}
+
+func (ec *executionContext) _ReleaseVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *imaging.Outcome) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, releaseVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReleaseVersionPayload")
+		case "imageRequest":
+			out.Values[i] = ec._ReleaseVersionPayload_imageRequest(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._ReleaseVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var reportVersionPayloadImplementors = []string{"ReportVersionPayload"}
 
 func (ec *executionContext) _ReportVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *imaging.Outcome) graphql.Marshaler {
@@ -12027,6 +12321,11 @@ func (ec *executionContext) _Version(ctx context.Context, sel ast.SelectionSet, 
 		case "excludePaths":
 			out.Values[i] = ec._Version_excludePaths(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "requestedBy":
+			out.Values[i] = ec._Version_requestedBy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "startDate":
@@ -13072,6 +13371,19 @@ func (ec *executionContext) marshalNQuestionVersionPayload2ᚖimagerequestsᚋim
 		return graphql.Null
 	}
 	return ec._QuestionVersionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReleaseVersionInput2imagerequestsᚋimagingᚐReleaseVersionInput(ctx context.Context, v any) (imaging.ReleaseVersionInput, error) {
+	res, err := ec.unmarshalInputReleaseVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReleaseVersionPayload2ᚖimagerequestsᚋimagingᚐOutcome(ctx context.Context, sel ast.SelectionSet, v *imaging.Outcome) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ReleaseVersionPayload!")
+		return graphql.Null
+	}
+	return ec._ReleaseVersionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNReportVersionInput2imagerequestsᚋimagingᚐReportVersionInput(ctx context.Context, v any) (imaging.ReportVersionInput, error) {
