@@ -187,7 +187,7 @@ func ownRequest(t *testing.T, d *demo) {
 func nobodys(t *testing.T, d *demo, owner, version string, revision int) {
 	t.Helper()
 	for _, decision := range []string{"approveVersion", "denyVersion", "questionVersion"} {
-		equal(t, decision+" by "+owner, []string{"FORBIDDEN : Nobody decides on a version of their own request."},
+		equal(t, decision+" by "+owner, []string{"FORBIDDEN : Nobody decides on a version of their own request, or on one that they asked for or changed."},
 			d.try(t, owner, decision, fields{"version": version, "revision": revision, "message": "Mine"}))
 	}
 }

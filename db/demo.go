@@ -153,7 +153,8 @@ func demoVersion(r *imaging.ImageRequest, id uuid.UUID, p *imaging.Provider, sta
 	none := ""
 	v := &imaging.Version{
 		ID: id, ImageRequestID: r.ID, ImageRequest: r, Ordinal: 1, Alias: id.String(), Version: "1", Instance: instance, ProviderID: p.ID,
-		Provider: p, Sys: &none, Exclude: &none, RequestedBy: r.CreatedBy, StartDate: at, Status: status,
+		Provider: p, Sys: &none, Exclude: &none, RequestedBy: r.CreatedBy,
+		Authors: []string{r.CreatedBy}, StartDate: at, Status: status,
 	}
 	if status == imaging.Denied || status == imaging.Cancelled {
 		v.EndDate = &at

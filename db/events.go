@@ -51,14 +51,19 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 	return connect(rows, more, slice, cursor, count), nil
 }
 
-// History is all that happened to the request, in sentences; nil if the actor may not read its details.
+// History is what happened to the request, in sentences, the newest maxHistory of them; nil if the actor may not read its details.
 func (s *Store) History(ctx context.Context, a imaging.Actor, r *imaging.ImageRequest) ([]*imaging.HistoryEntry, error) {
 	if !imaging.SeesDetails(a, r) {
 		return nil, nil
 	}
 	rows := []*imaging.Event{}
-	told := "event.action <> 'PROGRESSED' OR event.changes <> '{}'" // a mere sign of life tells nobody anything
-	if err := s.eventsOf(a, r).Where(told).OrderExpr("event.seq DESC").Limit(maxHistory).Scan(ctx, &rows); err != nil {
+	// a mere sign of life tells nobody anything, and of a worker's reports one after the other the last tells all
+	said := s.eventsOf(a, r).ColumnExpr("event.*, lead(event.action) OVER (ORDER BY event.seq) AS next").
+		Where("event.action <> 'PROGRESSED' OR event.changes <> '{}'")
+	err := s.db.NewSelect().Model(&rows).ModelTableExpr("(?) AS event", said).
+		Where("event.action <> 'PROGRESSED' OR event.next IS DISTINCT FROM 'PROGRESSED'").
+		OrderExpr("event.seq DESC").Limit(maxHistory).Scan(ctx)
+	if err != nil {
 		return nil, s.translate(err)
 	}
 	slices.Reverse(rows)
@@ -69,7 +74,7 @@ func (s *Store) History(ctx context.Context, a imaging.Actor, r *imaging.ImageRe
 	return history, nil
 }
 
-// maxHistory is how many sentences a history has at most, the newest; all of it is in the events.
+// maxHistory is how many sentences a history has at most; all of it is in the events.
 const maxHistory = 1000
 
 // eventsOf selects the events of a request, asking once more whether the actor may see it.

@@ -41,6 +41,22 @@ func (s *Store) InTx(ctx context.Context, f func(context.Context, bun.Tx) error)
 	return s.inTx(ctx, f)
 }
 
+// PutFound stores requests just as they are, each with the event of one that came from elsewhere.
+func (s *Store) PutFound(ctx context.Context, requests ...*imaging.ImageRequest) error {
+	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		for _, r := range requests {
+			event, err := imaging.Found(r)
+			if err != nil {
+				return err
+			}
+			if err := save(ctx, tx, r, []*imaging.Event{event}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Put stores requests just as they are, with all their versions and without events.
 func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) error {
 	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {

@@ -72,6 +72,20 @@ func (m made) before(ctx context.Context, idb bun.IDB) (made, error) {
 	return before, nil
 }
 
+// madeBefore is the version that was made then. NOT_FOUND if the actor has given its request away and sees it no longer.
+func (s *Store) madeBefore(ctx context.Context, idb bun.IDB, a imaging.Actor, m made) (*imaging.Version, error) {
+	r, err := s.one(ctx, idb, a, m.ImageRequestID)
+	if imaging.CodeOf(err) == imaging.NotFound {
+		e := imaging.Errorf(imaging.NotFound, "This idempotency key was used for an image request that you may see no longer.")
+		e.Field = "idempotencyKey"
+		return nil, e
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.Version(m.VersionID), nil
+}
+
 func newMade(in any) (m made, err error) {
 	if m.VersionID, err = uuid.NewV7(); err != nil {
 		return m, fmt.Errorf("make an id: %w", err)

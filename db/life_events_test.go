@@ -166,7 +166,7 @@ func (p *play) step(t *rapid.T, a imaging.Actor, id uuid.UUID, s imaging.Step) e
 		t.Fatal(err)
 	}
 	_, err = p.Step(p.ctx, a, id, s)
-	if err == nil && (before.Repeats(&s, a) || s.Action == imaging.Cancel && before.CancelRequested) {
+	if err == nil && (before.Repeats(&s, a) || s.Action == imaging.Cancel && s.Message == "" && before.CancelRequested) {
 		return errNothing
 	}
 	return err
@@ -276,7 +276,7 @@ func (p *play) check(t *rapid.T) {
 			if ends := slices.Contains([]imaging.Status{imaging.Denied, imaging.Cancelled, imaging.Failed}, v.Status); v.Status != imaging.Completed && ends != (v.EndDate != nil) {
 				t.Fatalf("%s ends %v", v.Status, v.EndDate)
 			}
-			if (v.FailureCode != nil) != (v.Status == imaging.Failed) || (v.LeaseToken != nil) != (v.Status == imaging.Imaging) || v.CancelRequested && v.Status != imaging.Imaging {
+			if v.Status == imaging.Failed && v.FailureCode == nil || v.FailureCode != nil && v.Status != imaging.Failed && v.Status != imaging.Cancelled || (v.LeaseToken != nil) != (v.Status == imaging.Imaging) || v.CancelRequested && v.Status != imaging.Imaging {
 				t.Fatalf("a version that is %s: %+v", v.Status, v)
 			}
 		}

@@ -110,6 +110,7 @@ func TestExpireLeasesAtOnce(t *testing.T) {
 	same(t, 60, counts[0]+counts[1]+counts[2]+counts[3])
 	same(t, 60, one[int](t, b.sql, "SELECT count(*) FROM events WHERE action = 'LEASE_EXPIRED' AND actor = '' AND seq = 3"))
 	same(t, 60, one[int](t, b.sql, "SELECT count(*) FROM versions WHERE status = 'APPROVED' AND attempt = 1 AND lease_token IS NULL"))
+	b.histories(t)
 }
 
 // A worker that completes just when its lease is taken back either has completed it or is told that it has not.
@@ -135,6 +136,7 @@ func TestCompleteAgainstExpiry(t *testing.T) {
 			b.take(t, ann, id, said(imaging.Cancel, ""))
 		}
 	}
+	b.histories(t)
 }
 
 // The owner's wish to stop reaches the worker with its next report, and the worker's end is then a cancellation.
@@ -150,7 +152,7 @@ func TestCancelWhileImaging(t *testing.T) {
 	}
 	out = b.take(t, worker, id, imaging.Step{Action: imaging.Fail, Lease: lease, Code: "STOPPED", Message: "stopped"})
 	v := b.now(t, id)
-	same(t, []any{imaging.Cancelled, false, true, (*string)(nil)}, []any{v.Status, v.CancelRequested, v.EndDate != nil, v.FailureCode})
+	same(t, []any{imaging.Cancelled, false, true, "STOPPED"}, []any{v.Status, v.CancelRequested, v.EndDate != nil, *v.FailureCode})
 	if out.Version != nil || out.ImageRequest != nil {
 		t.Error("the worker still sees a private request that is no longer its own")
 	}

@@ -72,6 +72,9 @@ func TestQueuePosition(t *testing.T) {
 func TestSecondsLeft(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
+	late := b.approved(t) // a worker is there, and will be free at any moment
+	b.claim(t)
+	execute(t, b.sql, "UPDATE versions SET imaging_started = now() - interval '1 day' WHERE id = $1", late.ID.String())
 	waits := b.approved(t)
 	execute(t, b.sql, "UPDATE versions SET start_date = now() + interval '1 day' WHERE id = $1", waits.ID.String()) // behind all others
 	for i, took := range []int{100, 900, 300, 100_000, 200} {
@@ -95,6 +98,9 @@ func TestSecondsLeft(t *testing.T) {
 	auto := image()
 	auto.Provider = 2
 	same(t, -1, b.seconds(t, b.request(t, ann, auto).ID)) // another provider's runs say nothing
+	execute(t, b.sql, `UPDATE versions SET status = 'CANCELLED', end_date = now(), lease_token = NULL, lease_holder = NULL, lease_seconds = NULL,
+		lease_expires_at = NULL WHERE status = 'IMAGING'`)
+	same(t, -1, b.seconds(t, waits.ID)) // nobody is at work
 }
 
 // The insides of a failure are for staff: the owner reads them nowhere, whichever way they go.

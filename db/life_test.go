@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"crypto/md5"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerequests/db"
+	"imagerequests/db/dbtest"
 	"imagerequests/imaging"
 )
 
@@ -61,18 +63,42 @@ func (b bench) now(t testing.TB, version uuid.UUID) *imaging.Version {
 	return v
 }
 
-// many puts so many APPROVED versions of the provider into the database, each of a request of its own with its event.
+// many puts so many APPROVED versions of the provider into the database, each of a request of its own with its event; the
+// higher the number, the older.
 func (b bench) many(t testing.TB, count, provider int) {
 	t.Helper()
-	execute(t, b.sql, `INSERT INTO image_requests (id, name, description, tags, created_by, visibility, shared_with, start_date, revision, status, instance, provider_id, search_text)
-		SELECT md5('r' || n)::uuid, 'n', '', '{}', 'ann', 'PRIVATE', '{}', now() - n * interval '1 s', 1, 'APPROVED', md5('i' || n)::uuid, $2, 'n' || E'\n'
-		FROM generate_series(1, $1::int) n`, count, provider)
-	execute(t, b.sql, `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, start_date, status, decided_at)
-		SELECT md5('v' || n)::uuid, md5('r' || n)::uuid, 1, md5('v' || n)::uuid::text, '1', '', md5('i' || n)::uuid, $2, '', '', '', 'ann', now() - n * interval '1 s', 'APPROVED', now()
-		FROM generate_series(1, $1::int) n`, count, provider)
-	execute(t, b.sql, `INSERT INTO events (image_request_id, version_id, seq, at, actor, action, to_status, changes)
-		SELECT md5('r' || n)::uuid, md5('v' || n)::uuid, 1, now(), 'ann', 'REQUESTED', 'APPROVED', '{}' FROM generate_series(1, $1::int) n`, count)
+	now := one[time.Time](t, b.sql, "SELECT now()").UTC()
+	p := &imaging.Provider{ID: provider}
+	var requests []*imaging.ImageRequest
+	for n := 1; n <= count; n++ {
+		r := &imaging.ImageRequest{
+			ID: numbered("r", n), Name: "n", Tags: []string{}, CreatedBy: "ann", Visibility: imaging.Private, SharedWith: []string{},
+			StartDate: now.Add(-time.Duration(n) * time.Second),
+		}
+		v := &imaging.Version{
+			ID: numbered("v", n), ImageRequestID: r.ID, ImageRequest: r, Ordinal: 1, Alias: numbered("v", n).String(), Version: "1", Instance: numbered("i", n),
+			ProviderID: provider, Provider: p, Sys: new(""), Exclude: new(""), RequestedBy: "ann", Authors: []string{"ann"}, StartDate: r.StartDate,
+			Status: imaging.Approved, DecidedAt: &now,
+		}
+		r.Versions = []*imaging.Version{v}
+		r.Settle()
+		requests = append(requests, r)
+	}
+	if err := b.PutFound(t.Context(), requests...); err != nil {
+		t.Fatal(err)
+	}
 	execute(t, b.sql, "ANALYZE")
+}
+
+// numbered is the same id for the same name and number: md5(name || n)::uuid in SQL.
+func numbered(name string, n int) uuid.UUID { return md5.Sum(fmt.Append(nil, name, n)) }
+
+// histories fails unless the state of each request can be told from its events alone.
+func (b bench) histories(t testing.TB) {
+	t.Helper()
+	if n, err := dbtest.Histories(t.Context(), b.Store, b.sql); err != nil || n == 0 {
+		t.Errorf("%d events do not tell the state: %v", n, err)
+	}
 }
 
 // Of fifty reviewers who decide at once on one version, each on what they have read, one does; the others are told.
@@ -95,6 +121,7 @@ func TestOneDecisionWins(t *testing.T) {
 			t.Errorf("%v does not name %s", err, after.Status)
 		}
 	}
+	b.histories(t)
 }
 
 // Nobody decides on what they have not read: a decision's event is always the next one after the revision it names,
@@ -134,7 +161,10 @@ func TestDecisionOnWhatWasRead(t *testing.T) {
 			same(t, []any{error(nil), imaging.Pending}, []any{editErr, b.now(t, v.ID).Status})
 		}
 	}
-	t.Logf("%d decisions, %d edits came first", decided, edited)
+	if decided == 0 || edited == 0 {
+		t.Errorf("nothing was shown: %d decisions, %d edits came first", decided, edited)
+	}
+	b.histories(t)
 }
 
 // Of fifty who want one instance's version opened again or anew, one gets it, and the others learn which is in the way.
@@ -169,6 +199,7 @@ func TestOneOpensAnInstance(t *testing.T) {
 	refused(t, err, refusal{imaging.Conflict, "instance"})
 	want := fmt.Sprintf("This instance already has an open request: %q, id %s, version %q, is PENDING.", in.Name, open, "1")
 	same(t, want, imaging.All(err)[0].Message)
+	b.histories(t)
 }
 
 // Who may not see the open request that is in the way of theirs learns no more than that there is one.
@@ -215,6 +246,7 @@ func TestClaimOnce(t *testing.T) {
 	}
 	same(t, count, one[int](t, b.sql, "SELECT count(*) FROM versions WHERE status = 'IMAGING' AND attempt = 1"))
 	same(t, count, one[int](t, b.sql, "SELECT count(*) FROM events WHERE action = 'CLAIMED' AND seq = 2"))
+	b.histories(t)
 }
 
 // A worker alone gets the longest waiting version of the provider it asks for, and of no other.

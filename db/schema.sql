@@ -187,6 +187,7 @@ CREATE TABLE public.versions (
     sys text NOT NULL,
     exclude text NOT NULL,
     requested_by text NOT NULL COLLATE pg_catalog."C",
+    authors text[] NOT NULL COLLATE pg_catalog."C",
     start_date timestamp with time zone NOT NULL,
     end_date timestamp with time zone,
     status text NOT NULL COLLATE pg_catalog."C",
@@ -219,6 +220,7 @@ CREATE TABLE public.versions (
     CONSTRAINT versions_answer_check CHECK ((char_length(answer) <= 16384)),
     CONSTRAINT versions_approved_by_a_decision CHECK (((status <> ALL (ARRAY['APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text])) OR (decided_at IS NOT NULL))),
     CONSTRAINT versions_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT versions_authors_are_a_list CHECK (((array_ndims(authors) = 1) AND (array_position(authors, NULL::text) IS NULL) AND (requested_by = ANY (authors)))),
     CONSTRAINT versions_change_log_check CHECK ((char_length(change_log) <= 16384)),
     CONSTRAINT versions_dates_can_be_read_back CHECK (((start_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (start_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (end_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (end_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (decided_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (decided_at < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (questioned_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (questioned_at < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (answered_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (answered_at < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_started >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_started < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_ended >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (imaging_ended < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (lease_expires_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (lease_expires_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT versions_decided_by_check CHECK (((char_length(decided_by) >= 1) AND (char_length(decided_by) <= 150))),
@@ -252,7 +254,7 @@ END),
     CONSTRAINT versions_stopped_while_imaging CHECK (((status = 'IMAGING'::text) OR (NOT cancel_requested))),
     CONSTRAINT versions_sys_check CHECK ((char_length(sys) <= 16384)),
     CONSTRAINT versions_version_check CHECK (((char_length(version) >= 1) AND (char_length(version) <= 64))),
-    CONSTRAINT versions_without_a_failure_but_failed CHECK (((status = 'FAILED'::text) OR (num_nonnulls(failure_code, failure_message, failure_detail, failure_retryable) = 0)))
+    CONSTRAINT versions_without_a_failure_but_failed CHECK (((status = ANY (ARRAY['FAILED'::text, 'CANCELLED'::text])) OR (num_nonnulls(failure_code, failure_message, failure_detail, failure_retryable) = 0)))
 );
 
 COMMENT ON TABLE public.versions IS 'Imagings of one instance on one provider, with their life cycle.';
@@ -265,7 +267,9 @@ COMMENT ON COLUMN public.versions.version IS 'The label.';
 
 COMMENT ON COLUMN public.versions.ip_address IS 'Named by the client, never relied upon.';
 
-COMMENT ON COLUMN public.versions.requested_by IS 'Who asked for it, whoever owns the request by now: they never decide on it.';
+COMMENT ON COLUMN public.versions.requested_by IS 'Who asked for it, whoever owns the request by now.';
+
+COMMENT ON COLUMN public.versions.authors IS 'Who asked for it or changed what it is made of: they never decide on it.';
 
 COMMENT ON COLUMN public.versions.decided_by IS 'Null where the provider approved by itself.';
 

@@ -115,7 +115,7 @@ func (w *world) version(r *imaging.ImageRequest, ordinal int) *imaging.Version {
 	v := &imaging.Version{
 		ID: w.id(), ImageRequestID: r.ID, ImageRequest: r, Ordinal: ordinal, Version: fmt.Sprintf("v%d", ordinal), ChangeLog: "log",
 		Instance: w.id(), IPAddress: maybe(w, "10.0.0.1"), ProviderID: p.ID, Provider: p, Software: `soft\ware`,
-		Sys: new("sys"), Exclude: new("/home\n*.pem"), RequestedBy: r.CreatedBy, StartDate: w.moment(), Status: pick(w, imaging.Statuses),
+		Sys: new("sys"), Exclude: new("/home\n*.pem"), RequestedBy: r.CreatedBy, Authors: []string{r.CreatedBy}, StartDate: w.moment(), Status: pick(w, imaging.Statuses),
 	}
 	v.Alias = v.ID.String()
 	if v.Status == imaging.Completed {

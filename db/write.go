@@ -57,7 +57,7 @@ func (s *Store) Refusals(ctx context.Context, a imaging.Actor, in imaging.Reques
 		}
 		before, err := m.before(ctx, s.db)
 		if err == nil {
-			_, err = s.one(ctx, s.db, a, before.ImageRequestID)
+			_, err = s.madeBefore(ctx, s.db, a, before)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return refusal(s.translate(err))
@@ -190,10 +190,7 @@ func (s *Store) create(ctx context.Context, a imaging.Actor, operation string, i
 			return err
 		}
 		if again {
-			r, err := s.one(ctx, tx, a, made.ImageRequestID)
-			if err == nil {
-				version = r.Version(made.VersionID)
-			}
+			version, err = s.madeBefore(ctx, tx, a, made)
 			return err
 		}
 		p, err := provider(ctx, tx, w.Provider)

@@ -20,10 +20,14 @@ func Request(in *RequestImageInput, ids [2]uuid.UUID, a Actor, provider *Provide
 	return r, events, err
 }
 
-// Another adds a version to a request that is there. FORBIDDEN unless the actor may edit it, CONFLICT if the label is taken.
+// Another adds a version to a request that is there. FORBIDDEN unless the actor may edit it, CONFLICT if it has ended or the
+// label is taken.
 func Another(r *ImageRequest, in *RequestVersionInput, id uuid.UUID, a Actor, provider *Provider, now time.Time) ([]*Event, error) {
 	if !a.MayEdit(r) {
 		return nil, ErrForbidden()
+	}
+	if r.EndDate != nil && !r.EndDate.After(now) {
+		return nil, conflict(r.Newest(), "imageRequest", "The image request has ended; take back its end first, with editImageRequest.")
 	}
 	label, err := r.label(in.Version)
 	if err != nil {
@@ -122,7 +126,7 @@ func EditVersion(r *ImageRequest, v *Version, in *EditVersionInput, a Actor, now
 	if err := in.problems(v).Err(); err != nil {
 		return nil, err
 	}
-	if in.EndDate.Named && v.Status != Completed {
+	if in.EndDate.Named && v.Status != Completed && !sameMoment(in.EndDate.To, v.EndDate) {
 		return nil, conflict(v, "endDate", "The version is %s; its end can be set once it is COMPLETED.", v.Status)
 	}
 	after := *v
@@ -131,8 +135,8 @@ func EditVersion(r *ImageRequest, v *Version, in *EditVersionInput, a Actor, now
 	if err != nil {
 		return nil, err
 	}
-	m, step := life[VersionEdited], &Step{Action: VersionEdited, Revision: in.Revision, edit: in.apply}
-	if !in.remakes() && !slices.Contains(m.from, v.Status) { // what is said of an image moves nothing
+	m, step := life[VersionEdited], &Step{Action: VersionEdited, Revision: in.Revision, edit: in.apply, remakes: in.remakes()}
+	if !in.remakes() && !slices.Contains(m.from, v.Status) { // what is only said of an image may change at any time
 		m.from, m.to = Statuses, ""
 	}
 	if len(changes) == 0 {
@@ -156,9 +160,13 @@ func (in *EditVersionInput) apply(v *Version) {
 	set(&v.ChangeLog, in.ChangeLog)
 	set(&v.Software, in.Software)
 	v.Sys, v.Exclude = first(in.Sys, v.Sys), first(in.Exclude, v.Exclude)
-	if in.EndDate.Named {
+	if in.EndDate.Named && v.Status == Completed {
 		v.EndDate = moment(in.EndDate.To)
 	}
+}
+
+func sameMoment(a, b *time.Time) bool {
+	return a == nil && b == nil || a != nil && b != nil && moment(a).Equal(*b)
 }
 
 // sharing is the visibility after the edit, and the users it names.
@@ -186,7 +194,7 @@ func (w *Work) version(id uuid.UUID, label string, a Actor, provider *Provider, 
 	return &Version{
 		ID: id, Alias: id.String(), Version: label, ChangeLog: w.ChangeLog, Instance: w.Instance, IPAddress: w.IPAddress,
 		ProviderID: provider.ID, Provider: provider, Software: w.Software, Sys: &w.Sys, Exclude: &w.Exclude,
-		RequestedBy: a.Username, StartDate: now, Status: Pending,
+		RequestedBy: a.Username, Authors: []string{a.Username}, StartDate: now, Status: Pending,
 	}
 }
 
@@ -206,7 +214,7 @@ func (r *ImageRequest) label(asked *string) (string, error) {
 	label := strings.TrimSpace(*asked)
 	if taken[label] {
 		e := Errorf(Conflict, "This image request already has a version %q.", label)
-		e.Field = "version"
+		e.Field, e.Status = "version", r.Status
 		return "", e
 	}
 	return label, nil

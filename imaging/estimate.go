@@ -22,7 +22,7 @@ type Runs struct {
 
 // SecondsLeft is how long the imaging of a version will still take, if each run takes the median: its own, after those of
 // the versions ahead, which the workers at work take one by one as they become free. Nil if there are too few runs to go
-// by, and for one that takes longer than the median already: nobody knows how much longer.
+// by, for one that waits while nobody is at work, and for one that takes longer than the median already: nobody knows.
 func SecondsLeft(v *Version, ahead int, runs Runs) *int {
 	if runs.Count < RunsNeeded {
 		return nil
@@ -31,7 +31,7 @@ func SecondsLeft(v *Version, ahead int, runs Runs) *int {
 	switch {
 	case v.Status == Imaging && v.ImagingStarted != nil:
 		left -= runs.Now.Sub(*v.ImagingStarted).Seconds()
-	case v.Status == Approved:
+	case v.Status == Approved && len(runs.Busy) > 0:
 		left += runs.wait(ahead)
 	default:
 		return nil
@@ -43,15 +43,11 @@ func SecondsLeft(v *Version, ahead int, runs Runs) *int {
 	return &seconds
 }
 
-// wait is when the worker becomes free that will take the version with so many ahead of it. If nobody is at work, one is
-// taken to begin now.
+// wait is when the worker becomes free that will take the version with so many ahead of it.
 func (runs Runs) wait(ahead int) float64 {
 	free := []float64{}
 	for _, so := range runs.Busy {
 		free = append(free, max(0, runs.MedianSeconds-so))
-	}
-	if len(free) == 0 {
-		free = append(free, 0)
 	}
 	slices.Sort(free)
 	return free[ahead%len(free)] + runs.MedianSeconds*float64(ahead/len(free))

@@ -59,7 +59,7 @@ func (in *RequestVersionInput) Problems() Problems {
 	var p Problems
 	p.work(&in.Work)
 	if in.Version != nil {
-		p.line("version", strings.TrimSpace(*in.Version), MaxLabel)
+		p.oneLine("version", strings.TrimSpace(*in.Version), MaxLabel)
 	}
 	p.key("idempotencyKey", in.IdempotencyKey)
 	return p

@@ -27,7 +27,8 @@ type Step struct {
 	Detail       string    // of a failure: for staff
 	Retryable    bool      // of a failure: whether it is worth to try again
 
-	edit func(*Version) // of an edit: what it changes
+	edit    func(*Version) // of an edit: what it changes
+	remakes bool           // of an edit: whether that is what the image is made of
 }
 
 // move is a row of the life cycle: from where an action leads where, who may, and what it does besides.
@@ -43,26 +44,25 @@ type move struct {
 
 // life is the life cycle. Only what stands here moves a version.
 var life = map[Action]move{
-	AutoApproved: {from: []Status{Pending}, to: Approved, may: approvesItself, do: decide},
-	VersionEdited: {from: []Status{Pending, NeedsInfo}, to: Pending, may: owns, check: revised,
-		do: func(v *Version, s *Step, _ Actor, _ time.Time) { s.edit(v) }},
-	Approve:  {from: []Status{Pending}, to: Approved, may: reviews, decides: true, check: maySay, do: decide},
-	Deny:     {from: []Status{Pending}, to: Denied, may: reviews, decides: true, check: mustSay, do: decide},
-	Question: {from: []Status{Pending}, to: NeedsInfo, may: reviews, decides: true, check: mustSay, do: ask},
-	Answer:   {from: []Status{NeedsInfo}, to: Pending, may: owns, check: mustSay, do: answer},
-	Resubmit: {from: []Status{Denied}, to: Pending, may: owns, check: maySay, do: resubmit},
-	Cancel:   {from: []Status{Pending, NeedsInfo, Approved}, to: Cancelled, may: owns, check: maySay},
-	AskStop:  {from: []Status{Imaging}, may: owns, check: maySay, do: askStop},
-	Retry:    {from: []Status{Failed}, to: Approved, may: reviews, check: maySay, do: retry},
-	Claim:    {from: []Status{Approved}, to: Imaging, may: works, check: leaseTerm, do: claim},
-	Report:   {from: []Status{Imaging}, may: works, leased: true, check: progress, do: report},
-	Complete: {from: []Status{Imaging}, to: Completed, may: works, leased: true, check: named, do: complete},
-	Fail:     {from: []Status{Imaging}, to: Failed, may: works, leased: true, check: explained, do: fail},
-	Obey:     {from: []Status{Imaging}, to: Cancelled, may: works, leased: true, check: maySay},
-	Release:  {from: []Status{Imaging}, to: Approved, may: works, leased: true, check: maySay, do: release},
-	Expire:   {from: []Status{Imaging}, to: Approved, may: service},
-	GiveUp:   {from: []Status{Imaging}, to: Failed, may: service, do: giveUp},
-	Abandon:  {from: []Status{Imaging}, to: Cancelled, may: service},
+	AutoApproved:  {from: []Status{Pending}, to: Approved, may: approvesItself, do: decide},
+	VersionEdited: {from: []Status{Pending, NeedsInfo}, to: Pending, may: owns, check: revised, do: revise},
+	Approve:       {from: []Status{Pending}, to: Approved, may: reviews, decides: true, check: maySay, do: decide},
+	Deny:          {from: []Status{Pending}, to: Denied, may: reviews, decides: true, check: mustSay, do: decide},
+	Question:      {from: []Status{Pending}, to: NeedsInfo, may: reviews, decides: true, check: mustSay, do: ask},
+	Answer:        {from: []Status{NeedsInfo}, to: Pending, may: owns, check: mustSay, do: answer},
+	Resubmit:      {from: []Status{Denied}, to: Pending, may: owns, check: maySay, do: resubmit},
+	Cancel:        {from: []Status{Pending, NeedsInfo, Approved}, to: Cancelled, may: owns, check: maySay},
+	AskStop:       {from: []Status{Imaging}, may: owns, check: maySay, do: askStop},
+	Retry:         {from: []Status{Failed}, to: Approved, may: reviews, check: maySay, do: retry},
+	Claim:         {from: []Status{Approved}, to: Imaging, may: works, check: leaseTerm, do: claim},
+	Report:        {from: []Status{Imaging}, may: works, leased: true, check: progress, do: report},
+	Complete:      {from: []Status{Imaging}, to: Completed, may: works, leased: true, check: named, do: complete},
+	Fail:          {from: []Status{Imaging}, to: Failed, may: works, leased: true, check: explained, do: fail},
+	Obey:          {from: []Status{Imaging}, to: Cancelled, may: works, leased: true, check: lastWord, do: stop},
+	Release:       {from: []Status{Imaging}, to: Approved, may: works, leased: true, check: maySay, do: release},
+	Expire:        {from: []Status{Imaging}, to: Approved, may: service},
+	GiveUp:        {from: []Status{Imaging}, to: Failed, may: service, do: giveUp},
+	Abandon:       {from: []Status{Imaging}, to: Cancelled, may: service},
 }
 
 // Apply does the step to version v of request r, and answers the event; none if it changes nothing. Either all of it is done
@@ -97,7 +97,7 @@ func (m move) apply(action Action, r *ImageRequest, v *Version, s *Step, a Actor
 		*v = before
 		return nil, err
 	}
-	if len(event.Changes) == 0 && action != Report { // the owner wants again what is under way; a report is a sign of life
+	if len(event.Changes) == 0 && s.Message == "" && action != Report { // the owner wants again what is under way; a report is a sign of life
 		return nil, nil
 	}
 	r.sign(event)
@@ -146,8 +146,8 @@ func (m move) refusal(r *ImageRequest, v *Version, s *Step, a Actor) error {
 	if !m.may(a, r, v) {
 		return ErrForbidden()
 	}
-	if m.decides && (a.Username == r.CreatedBy || a.Username == v.RequestedBy) {
-		return Errorf(Forbidden, "Nobody decides on a version of their own request.")
+	if m.decides && (a.Username == r.CreatedBy || slices.Contains(v.Authors, a.Username)) {
+		return Errorf(Forbidden, "Nobody decides on a version of their own request, or on one that they asked for or changed.")
 	}
 	var problems Problems
 	if m.decides && s.Revision == nil {
@@ -220,12 +220,20 @@ func progress(s *Step, p *Problems) {
 }
 
 func named(s *Step, p *Problems) {
-	p.line("alias", s.Alias, MaxAlias)
+	p.oneLine("alias", s.Alias, MaxAlias)
 	p.excluded(s.Excluded)
 }
 
+func lastWord(s *Step, p *Problems) {
+	if s.Action == Fail {
+		explained(s, p)
+		return
+	}
+	maySay(s, p)
+}
+
 func explained(s *Step, p *Problems) {
-	p.line("code", s.Code, MaxCode)
+	p.oneLine("code", s.Code, MaxCode)
 	p.line("message", s.Message, MaxText)
 	p.text("detail", s.Detail, MaxDetail)
 }

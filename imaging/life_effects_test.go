@@ -85,7 +85,8 @@ func TestEffects(t *testing.T) {
 			},
 		},
 		"report": {
-			action: imaging.Report, as: "worker", from: imaging.Imaging, step: func(s *imaging.Step) { s.Excluded = []string{"/root/.ssh"} },
+			action: imaging.Report, as: "worker", from: imaging.Imaging, step: func(s *imaging.Step) { s.Excluded = []string{"/root/.ssh", "/etc/evil", " /root/.ssh/ ", "<b>"} },
+			before: func(v *imaging.Version) { v.Exclude = ptr("/root/.ssh\n*.pem") },
 			want: func(v *imaging.Version) {
 				v.Stage, v.Percent, v.Excluded, v.LeaseExpiresAt = ptr("upload"), ptr(70), []string{"/root/.ssh"}, ptr(today.Add(time.Minute))
 			},
@@ -98,6 +99,14 @@ func TestEffects(t *testing.T) {
 			v.Status, v.Alias, v.Percent, v.Stage = imaging.Completed, "ami-9", ptr(100), nil
 			ended(v)
 		}},
+		"complete, with what was left out": {
+			action: imaging.Complete, as: "worker", from: imaging.Imaging, step: func(s *imaging.Step) { s.Excluded = []string{"/never/asked", "*.pem"} },
+			before: func(v *imaging.Version) { v.Exclude, v.Excluded = ptr("/root/.ssh\n*.pem"), []string{"/root/.ssh"} },
+			want: func(v *imaging.Version) {
+				v.Status, v.Alias, v.Percent, v.Stage, v.Excluded = imaging.Completed, "ami-9", ptr(100), nil, []string{"*.pem"}
+				ended(v)
+			},
+		},
 		"complete although asked to stop": {
 			action: imaging.Complete, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.CancelRequested = true },
 			want: func(v *imaging.Version) {
@@ -115,7 +124,11 @@ func TestEffects(t *testing.T) {
 		},
 		"stop as asked": {
 			action: imaging.Fail, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.CancelRequested = true },
-			want:  func(v *imaging.Version) { v.Status, v.EndDate = imaging.Cancelled, &today; ended(v) },
+			want: func(v *imaging.Version) {
+				v.Status, v.EndDate = imaging.Cancelled, &today
+				v.FailureCode, v.FailureMessage, v.FailureDetail, v.FailureRetryable = ptr("DISK_FULL"), ptr("so"), ptr("trace"), ptr(false)
+				ended(v)
+			},
 			event: imaging.Obey,
 		},
 		"release": {
@@ -128,6 +141,7 @@ func TestEffects(t *testing.T) {
 		},
 		"release what is to be stopped": {
 			action: imaging.Release, as: "worker", from: imaging.Imaging, before: func(v *imaging.Version) { v.CancelRequested = true },
+			step:  func(s *imaging.Step) { s.Code = "" },
 			want:  func(v *imaging.Version) { v.Status, v.EndDate = imaging.Cancelled, &today; ended(v) },
 			event: imaging.Obey,
 		},
@@ -232,6 +246,8 @@ func TestBadSteps(t *testing.T) {
 		{imaging.Complete, "worker", imaging.Imaging, func(s *imaging.Step) { s.Alias = " " }, "alias"},
 		{imaging.Complete, "worker", imaging.Imaging, func(s *imaging.Step) { s.Alias = long(imaging.MaxAlias) }, "alias"},
 		{imaging.Complete, "worker", imaging.Imaging, func(s *imaging.Step) { s.Excluded = paths }, "excluded"},
+		{imaging.Complete, "worker", imaging.Imaging, func(s *imaging.Step) { s.Alias = "ami\n1" }, "alias"},
+		{imaging.Fail, "worker", imaging.Imaging, func(s *imaging.Step) { s.Code = "A\tB" }, "code"},
 		{imaging.Fail, "worker", imaging.Imaging, func(s *imaging.Step) { s.Code, s.Message = "", "" }, "code message"},
 		{imaging.Fail, "worker", imaging.Imaging, func(s *imaging.Step) { s.Code = long(imaging.MaxCode) }, "code"},
 		{imaging.Fail, "worker", imaging.Imaging, func(s *imaging.Step) { s.Message = long(imaging.MaxText) }, "message"},
@@ -316,7 +332,7 @@ func TestNobodyDecidesOnTheirOwn(t *testing.T) {
 				if side == "owner" {
 					r.CreatedBy = role
 				} else {
-					v.RequestedBy = role
+					v.Authors = []string{"owner", role}
 				}
 				if _, err := imaging.Apply(r, v, valid(action), players[role], today); imaging.CodeOf(err) != imaging.Forbidden || v.Status != imaging.Pending {
 					t.Errorf("%s by the %s, who is %s: %v", action, role, side, err)
@@ -325,8 +341,32 @@ func TestNobodyDecidesOnTheirOwn(t *testing.T) {
 		}
 	}
 	r, v := standing("owner", imaging.Pending)
-	if _, err := imaging.Transfer(r, &imaging.TransferImageRequestInput{To: "heir"}, players["owner"], today); err != nil || v.RequestedBy != "owner" {
-		t.Errorf("a transfer changes who asked: %v, %q", err, v.RequestedBy)
+	to := func(name string, by string) {
+		t.Helper()
+		if _, err := imaging.Transfer(r, &imaging.TransferImageRequestInput{To: name}, players[by], today); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit := func(by string, in imaging.EditVersionInput) {
+		t.Helper()
+		if _, err := imaging.EditVersion(r, v, &in, players[by], today); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to("both", "owner")
+	edit("both", imaging.EditVersionInput{Exclude: ptr("/none")})
+	edit("both", imaging.EditVersionInput{Software: ptr("mine")})
+	edit("admin", imaging.EditVersionInput{ChangeLog: ptr("a word")})
+	to("owner", "both")
+	if diff := cmp.Diff([]string{"owner", "both"}, v.Authors); diff != "" || v.RequestedBy != "owner" {
+		t.Errorf("who said what it is made of (-want +got):\n%s", diff)
+	}
+	for role, want := range map[string]imaging.Code{"both": imaging.Forbidden, "admin": ""} { // what is only said of it is nobody's own
+		s := valid(imaging.Approve)
+		s.Revision = &r.Revision
+		if _, err := imaging.Apply(r, v, s, players[role], today); imaging.CodeOf(err) != want {
+			t.Errorf("%s approves: %v", role, err)
+		}
 	}
 }
 
@@ -363,11 +403,17 @@ func TestWhoApprovesByItself(t *testing.T) {
 func TestCancelTwice(t *testing.T) {
 	t.Parallel()
 	r, v := standing("owner", imaging.Imaging)
-	for i, want := range []int{1, 0} {
-		events, err := imaging.Apply(r, v, valid(imaging.Cancel), players["owner"], today)
-		if err != nil || len(events) != want || !v.CancelRequested || r.Revision != 8 {
-			t.Errorf("wish %d: %v, %d events, revision %d", i+1, err, len(events), r.Revision)
+	for i, test := range []struct {
+		message string
+		events  int
+	}{{"", 1}, {"", 0}, {"at once, please", 1}} { // what is said is kept
+		events, err := imaging.Apply(r, v, &imaging.Step{Action: imaging.Cancel, Message: test.message}, players["owner"], today)
+		if err != nil || len(events) != test.events || !v.CancelRequested {
+			t.Errorf("wish %d: %v, %d events", i+1, err, len(events))
 		}
+	}
+	if r.Revision != 9 {
+		t.Errorf("revision %d", r.Revision)
 	}
 }
 
@@ -443,8 +489,12 @@ func TestEditOfWhatNeedsInfo(t *testing.T) {
 			if err != nil || v.Status != test.want || r.Status != test.want {
 				t.Errorf("it is %s (%v), want %s", v.Status, err, test.want)
 			}
-			if moved := test.want == imaging.Pending; moved != (len(events) == 1) || moved != (r.Revision == 8) {
+			moved := test.want == imaging.Pending
+			if moved != (len(events) == 1) || moved != (r.Revision == 8) {
 				t.Errorf("%d events, revision %d", len(events), r.Revision)
+			}
+			if moved != (v.AnsweredAt != nil) || v.AnswerText != nil {
+				t.Errorf("the question was answered at %v: %v", v.AnsweredAt, v.AnswerText)
 			}
 		})
 	}
@@ -463,6 +513,50 @@ func TestRetirement(t *testing.T) {
 	_, err := imaging.EditVersion(r, v, &imaging.EditVersionInput{EndDate: imaging.SetTo(ptr(born.Add(-time.Second)))}, players["owner"], today)
 	if e := imaging.All(err)[0]; e.Code != imaging.Invalid || e.Field != "endDate" || v.EndDate != nil {
 		t.Errorf("an end before the start: %v, ends %v", err, v.EndDate)
+	}
+}
+
+// A form that sends an end unchanged changes nothing, wherever the version stands.
+func TestSameEnd(t *testing.T) {
+	t.Parallel()
+	for _, status := range imaging.Statuses {
+		r, v := standing("owner", status)
+		in := imaging.EditVersionInput{EndDate: imaging.SetTo(v.EndDate), ChangeLog: ptr("Smaller.")}
+		if _, err := imaging.EditVersion(r, v, &in, players["owner"], today); err != nil || v.ChangeLog != "Smaller." {
+			t.Errorf("%s: %v", status, err)
+		}
+	}
+}
+
+// A request that has ended takes no new version until its end is taken back. Who may ask for one may in every status.
+func TestAnotherVersion(t *testing.T) {
+	t.Parallel()
+	for role, a := range players {
+		for _, status := range imaging.Statuses {
+			for end, over := range map[*time.Time]bool{nil: false, ptr(today.Add(time.Second)): false, ptr(today): true} {
+				owner := "owner"
+				if role == "both" {
+					owner = role
+				}
+				r, v := standing(owner, status)
+				r.EndDate = end
+				in := &imaging.RequestVersionInput{Work: imaging.Work{Instance: uuid.UUID{9}, Provider: 1}}
+				events, err := imaging.Another(r, in, uuid.UUID{8}, a, &imaging.Provider{ID: 1}, today)
+				want := imaging.Code("")
+				switch {
+				case cells(may)["transfer"][role] == "no": // who may give it away may add to it
+					want = imaging.Forbidden
+				case over:
+					want = imaging.Conflict
+				}
+				if imaging.CodeOf(err) != want || want == imaging.Conflict && imaging.All(err)[0].Status != status {
+					t.Errorf("%s as %s, over %v: %v, want %s", status, role, over, err, want)
+				}
+				if done := want == ""; done != (len(events) == 1 && events[0].Action == imaging.VersionRequested && *events[0].To == imaging.Pending) || done != (len(r.Versions) == 2) || v.Status != status {
+					t.Errorf("%s as %s: %d events, %d versions", status, role, len(events), len(r.Versions))
+				}
+			}
+		}
 	}
 }
 

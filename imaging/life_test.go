@@ -109,7 +109,7 @@ func standing(owner string, status imaging.Status) (*imaging.ImageRequest, *imag
 	}
 	v := &imaging.Version{
 		ID: uuid.UUID{2}, ImageRequestID: r.ID, ImageRequest: r, Ordinal: 1, Version: "1", Instance: uuid.UUID{3}, ProviderID: 1,
-		Provider: &imaging.Provider{ID: 1, Active: true}, Sys: ptr(""), Exclude: ptr(""), RequestedBy: owner, StartDate: born, Status: status,
+		Provider: &imaging.Provider{ID: 1, Active: true}, Sys: ptr(""), Exclude: ptr(""), RequestedBy: owner, Authors: []string{owner}, StartDate: born, Status: status,
 	}
 	v.Alias = v.ID.String()
 	switch status {

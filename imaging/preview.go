@@ -39,7 +39,7 @@ func Preview(in *RequestImageInput, refusals []*Error) *ImageRequestPreview {
 	for _, t := range [][2]string{{"description", in.Description}, {"software", in.Software}, {"sys", in.Sys}, {"changeLog", in.ChangeLog}} {
 		field, text := t[0], t[1]
 		if secrets.MatchString(text) {
-			warn(field, "This looks as if it holds a key or a password.", "Take it out: the text is shown to others.")
+			warn(field, "This looks as if it holds a key or a password.", "Take it out: others read this text.")
 		}
 	}
 	if strings.TrimSpace(in.Description) == "" && in.Visibility != Private {
@@ -65,7 +65,7 @@ func fix(e *Error) string {
 	if text, ok := fixes[field]; ok {
 		return text
 	}
-	return fmt.Sprintf("Change %s.", field)
+	return fmt.Sprintf("Change the field %q.", field)
 }
 
 var fixes = map[string]string{

@@ -60,6 +60,14 @@ func (p *Problems) line(field, s string, most int) {
 	p.text(field, s, most)
 }
 
+// oneLine checks a name that must not be blank, and has no line breaks or other control characters.
+func (p *Problems) oneLine(field, s string, most int) {
+	p.line(field, s, most)
+	if !p.On(field) && strings.ContainsFunc(s, unicode.IsControl) {
+		p.add(field, "This field has no line breaks or control characters.")
+	}
+}
+
 func (p *Problems) id(field string, id uuid.UUID) {
 	if id == uuid.Nil {
 		p.add(field, "Must be a valid UUID.")

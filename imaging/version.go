@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -52,9 +53,10 @@ type Version struct {
 	IPAddress      *string    `bun:"ip_address" json:"ipAddress"` // named by the client, never relied upon
 	ProviderID     int        `json:"provider"`
 	Software       string     `json:"software"`
-	Sys            *string    `json:"sys"`         // nil only after Redact
-	Exclude        *string    `json:"exclude"`     // nil only after Redact
-	RequestedBy    string     `json:"requestedBy"` // who asked for it; its request may have another owner by now
+	Sys            *string    `json:"sys"`                  // nil only after Redact
+	Exclude        *string    `json:"exclude"`              // nil only after Redact
+	RequestedBy    string     `json:"requestedBy"`          // who asked for it; its request may have another owner by now
+	Authors        []string   `bun:",array" json:"authors"` // who said what it is to be made of: they never decide on it
 	StartDate      time.Time  `json:"startDate"`
 	EndDate        *time.Time `json:"endDate"`
 	Status         Status     `json:"status"`
@@ -134,6 +136,23 @@ func excludable(line string) bool {
 	_, malformed := path.Match(line, "")
 	return malformed == nil && strings.ContainsAny(line, "*?[") &&
 		!strings.ContainsFunc(line, unicode.IsSpace) && !strings.HasPrefix(line, "~") // nobody says whose home
+}
+
+// LeftOut are those of the paths that were asked to be left out which a worker names, each once and as many as can be kept.
+// Others were not asked for, and what the owner reads there they rely on.
+func LeftOut(asked, named []string) []string {
+	found := map[string]bool{}
+	for _, p := range named {
+		found[path.Clean(strings.TrimSpace(p))] = true
+	}
+	out := []string{}
+	for _, p := range asked {
+		if found[p] && len(out) < MaxExcluded && utf8.RuneCountInString(p) <= MaxPath {
+			out = append(out, p)
+			found[p] = false
+		}
+	}
+	return out
 }
 
 func (v *Version) redact() {

@@ -1,6 +1,7 @@
 package imaging
 
 import (
+	"slices"
 	"time"
 )
 
@@ -29,6 +30,17 @@ func ask(v *Version, s *Step, a Actor, now time.Time) {
 
 func answer(v *Version, s *Step, _ Actor, now time.Time) {
 	v.AnsweredAt, v.AnswerText = &now, &s.Message
+}
+
+// revise is an answer, too, where one is waited for.
+func revise(v *Version, s *Step, a Actor, now time.Time) {
+	s.edit(v)
+	if v.QuestionedAt != nil && v.AnsweredAt == nil {
+		v.AnsweredAt = &now
+	}
+	if s.remakes && !slices.Contains(v.Authors, a.Username) {
+		v.Authors = append(slices.Clone(v.Authors), a.Username)
+	}
 }
 
 // resubmit keeps nothing of the refusal but the history: the next decision is made anew.
@@ -66,7 +78,7 @@ func report(v *Version, s *Step, _ Actor, now time.Time) {
 		v.Percent = s.Percent
 	}
 	if s.Excluded != nil {
-		v.Excluded = s.Excluded
+		v.Excluded = LeftOut(v.ExcludePaths(), s.Excluded)
 	}
 }
 
@@ -74,12 +86,19 @@ func complete(v *Version, s *Step, _ Actor, _ time.Time) {
 	whole := 100
 	v.Alias, v.Percent, v.Stage = s.Alias, &whole, nil
 	if s.Excluded != nil {
-		v.Excluded = s.Excluded
+		v.Excluded = LeftOut(v.ExcludePaths(), s.Excluded)
 	}
 }
 
 func fail(v *Version, s *Step, _ Actor, _ time.Time) {
 	v.FailureCode, v.FailureMessage, v.FailureDetail, v.FailureRetryable = &s.Code, &s.Message, optional(s.Detail), &s.Retryable
+}
+
+// stop keeps what the worker said of its end, as what a stop leaves behind has to be cleared away by somebody.
+func stop(v *Version, s *Step, a Actor, now time.Time) {
+	if s.Code != "" {
+		fail(v, s, a, now)
+	}
 }
 
 func giveUp(v *Version, _ *Step, _ Actor, _ time.Time) {

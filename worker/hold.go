@@ -5,13 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -87,27 +83,12 @@ func (h *hold) report(r Report) {
 		h.said.Percent = &percent
 	}
 	if r.Excluded != nil {
-		h.said.Excluded = h.understood(r.Excluded)
+		h.said.Excluded = imaging.LeftOut(h.job.ExcludePaths, r.Excluded)
 	}
 	select {
 	case h.news <- struct{}{}:
 	default:
 	}
-}
-
-// understood are those of the job's paths that are among the paths.
-func (h *hold) understood(paths []string) []string {
-	named := make(map[string]bool, len(paths))
-	for _, p := range paths {
-		named[path.Clean(strings.TrimSpace(p))] = true
-	}
-	found := []string{}
-	for _, p := range h.job.ExcludePaths {
-		if named[p] && !slices.Contains(found, p) && len(found) < imaging.MaxExcluded && utf8.RuneCountInString(p) <= imaging.MaxPath {
-			found = append(found, p)
-		}
-	}
-	return found
 }
 
 // keep sends what the imager reports, and a sign of life after each third of the lease, until the imager has ended: even
@@ -181,7 +162,7 @@ func (h *hold) complete(ctx context.Context, result Result) {
 	excluded := h.said.Excluded
 	h.mu.Unlock()
 	if result.Excluded != nil {
-		excluded = h.understood(result.Excluded)
+		excluded = imaging.LeftOut(h.job.ExcludePaths, result.Excluded)
 	}
 	_, _, err := h.write(ctx, ctx.Done(), imaging.Step{Action: imaging.Complete, Alias: result.Alias, Excluded: excluded})
 	if err == nil {

@@ -69,6 +69,7 @@ CREATE TABLE versions (
   sys              text NOT NULL CHECK (char_length(sys) <= 16384),
   exclude          text NOT NULL CHECK (char_length(exclude) <= 16384),
   requested_by     text COLLATE "C" NOT NULL CHECK (char_length(requested_by) BETWEEN 1 AND 150),
+  authors          text[] COLLATE "C" NOT NULL,
   start_date       timestamptz NOT NULL,
   end_date         timestamptz,
   status           text COLLATE "C" NOT NULL
@@ -106,6 +107,8 @@ CREATE TABLE versions (
   CONSTRAINT versions_alias_is_the_id_until_the_image_exists CHECK (status = 'COMPLETED' OR alias = id::text),
   CONSTRAINT versions_excluded_is_a_list
     CHECK (coalesce(array_ndims(excluded), 1) = 1 AND cardinality(excluded) <= 16384 AND array_position(excluded, NULL) IS NULL),
+  CONSTRAINT versions_authors_are_a_list
+    CHECK (array_ndims(authors) = 1 AND array_position(authors, NULL) IS NULL AND requested_by = ANY (authors)),
   CONSTRAINT versions_end_with_their_status
     CHECK (status NOT IN ('DENIED', 'CANCELLED', 'FAILED') OR end_date IS NOT NULL),
   CONSTRAINT versions_open_without_an_end
@@ -113,7 +116,7 @@ CREATE TABLE versions (
   CONSTRAINT versions_stopped_while_imaging
     CHECK (status = 'IMAGING' OR NOT cancel_requested),
   CONSTRAINT versions_without_a_failure_but_failed
-    CHECK (status = 'FAILED' OR num_nonnulls(failure_code, failure_message, failure_detail, failure_retryable) = 0),
+    CHECK (status IN ('FAILED', 'CANCELLED') OR num_nonnulls(failure_code, failure_message, failure_detail, failure_retryable) = 0),
   CONSTRAINT versions_denied_for_a_reason
     CHECK (status <> 'DENIED' OR decided_by IS NOT NULL AND decided_at IS NOT NULL AND decision IS NOT NULL AND decision <> ''),
   CONSTRAINT versions_approved_by_a_decision
@@ -137,7 +140,8 @@ COMMENT ON COLUMN versions.ordinal IS 'Place within the request, from 1; the hig
 COMMENT ON COLUMN versions.alias IS 'The name under which the provider knows the image; the id of the version until there is an image.';
 COMMENT ON COLUMN versions.version IS 'The label.';
 COMMENT ON COLUMN versions.ip_address IS 'Named by the client, never relied upon.';
-COMMENT ON COLUMN versions.requested_by IS 'Who asked for it, whoever owns the request by now: they never decide on it.';
+COMMENT ON COLUMN versions.requested_by IS 'Who asked for it, whoever owns the request by now.';
+COMMENT ON COLUMN versions.authors IS 'Who asked for it or changed what it is made of: they never decide on it.';
 COMMENT ON COLUMN versions.decided_by IS 'Null where the provider approved by itself.';
 COMMENT ON COLUMN versions.attempt IS 'How often a worker has begun it.';
 COMMENT ON COLUMN versions.excluded IS 'The paths of exclude that the imager found and left out.';

@@ -319,7 +319,8 @@ type Mutation {
   ): RequestImagePayload!
   """
   Ask for one more version of an image request: the same image, made anew from an instance. Its owner and admins may ask.
-  INVALID for each bad field; CONFLICT if the instance already has an open version or the label is taken.
+  INVALID for each bad field; CONFLICT if the instance already has an open version, the label is taken, or the image request has
+  ended.
   """
   requestVersion(
     "What to image, and for which image request."
@@ -348,7 +349,7 @@ type Mutation {
   ): TransferImageRequestPayload!
   """
   Let a PENDING version be imaged: it becomes APPROVED. Reviewers of its provider and admins may, but nobody decides on a
-  version of their own request, or on one that they asked for. CONFLICT if the request has changed since the revision named, or the version is not PENDING.
+  version of their own request, or on one that they asked for or changed. CONFLICT if the request has changed since the revision named, or the version is not PENDING.
   """
   approveVersion(
     "Which version, on which revision, and what to say to its owner."
@@ -482,7 +483,7 @@ type ImageRequest implements Node {
     "Only what comes before this cursor."
     before: String
   ): EventConnection
-  "Its whole history in sentences, oldest first. Null for all but the owner and staff."
+  "Its history in sentences, oldest first: the newest 1,000, in which only the last of a worker's reports in a row stands; events has them all. Null for all but the owner and staff."
   history: [HistoryEntry!]
 }
 
@@ -512,7 +513,10 @@ type Version implements Node {
   exclude: String
   "The lines of exclude that were understood as absolute paths or globs: what the worker will leave out. Null for all but the owner and staff."
   excludePaths: [String!]
-  "The user who asked for it, who never decides on it, even if the image request has another owner by now."
+  """
+  The user who asked for it. They never decide on it, even if the image request has another owner by now; nor does anybody who
+  changed what it is made of.
+  """
   requestedBy: String!
   "When it was asked for."
   startDate: DateTime!
@@ -526,14 +530,14 @@ type Version implements Node {
   question: Question
   "How far the imaging is; null before it began."
   progress: Progress
-  "Why it failed; null if it has not, and for all but the owner and staff."
+  "Why it failed, or what its worker said when it was stopped; null if neither, and for all but the owner and staff."
   failure: Failure
   "Its place among the versions that wait for the same reviewers or workers of its provider, from 1; null if it does not wait."
   queuePosition: Int
   """
   How many seconds the imaging will still take, guessed from the median of the provider's past runs and the versions before
-  it; null if it neither waits for a worker nor is being imaged, if there are fewer than 5 runs to go by, or if it takes longer than
-  the median already: then nobody knows.
+  it; null if it neither waits for a worker nor is being imaged, if there are fewer than 5 runs to go by, if it waits while nobody
+  is at work for the provider, or if it takes longer than the median already: then nobody knows.
   """
   secondsLeft: Int
   "The image request it belongs to."
@@ -558,9 +562,9 @@ type Question {
   at: DateTime!
   "The question."
   message: String!
-  "The owner's answer; null while it is open."
+  "The owner's answer; null while it is open, and where the owner has answered by changing the version."
   answer: String
-  "When it was answered."
+  "When it was answered; null while it is open."
   answeredAt: DateTime
 }
 
@@ -1064,7 +1068,7 @@ input EditVersionInput {
   sys: String
   "The note on files to leave out."
   exclude: String
-  "When the version ends, now or in the future; null takes a planned end back. For a COMPLETED version."
+  "When the version ends, not before its start; null takes a planned end back. For a COMPLETED version."
   endDate: DateTime
 }
 
