@@ -76,7 +76,8 @@ func (e *Event) Tell() *HistoryEntry {
 	}
 	var changed []string
 	for _, c := range e.FieldChanges() {
-		if e.Action == Edited || e.Action == VersionEdited || e.Action == Transferred {
+		ours := c.Field == "version.answeredAt" || c.Field == "version.authors" // which come with the others
+		if !ours && (e.Action == Edited || e.Action == VersionEdited || e.Action == Transferred) {
 			changed = append(changed, strings.TrimPrefix(c.Field, "version."))
 		}
 		if e.Action == Report && (c.Field == "version.stage" || c.Field == "version.percent") {

@@ -149,9 +149,9 @@ func (h *hold) settle(ctx context.Context, result Result, err error) {
 	case err == nil:
 		h.complete(ctx, result)
 	case errors.Is(h.ending, errCancelled):
-		h.fail(ctx, &Failure{Code: "CANCELLED", Message: "The imaging was stopped, as the owner wanted."})
+		h.release(ctx, "The imaging was stopped, as the owner wanted.")
 	case ctx.Err() != nil:
-		h.release(ctx)
+		h.release(ctx, "")
 	default:
 		h.fail(ctx, failureOf(err))
 	}
@@ -199,13 +199,14 @@ func (h *hold) fail(ctx context.Context, f *Failure) {
 	h.log.Info("there is no image", "failure", step.Code, "message", step.Message)
 }
 
-// release gives the version back. Should that fail, its lease runs out.
-func (h *hold) release(ctx context.Context) {
-	if _, _, err := h.write(ctx, ctx.Done(), imaging.Step{Action: imaging.Release}); err != nil {
-		h.log.Warn("the version goes back into the queue when its lease has run out", "error", err)
+// release gives the version back: into the queue or, if the owner wanted it stopped, to its end. Should that fail, its lease
+// runs out.
+func (h *hold) release(ctx context.Context, message string) {
+	if _, _, err := h.write(ctx, ctx.Done(), imaging.Step{Action: imaging.Release, Message: message}); err != nil {
+		h.log.Warn("the version is given back when its lease has run out", "error", err)
 		return
 	}
-	h.log.Info("the version went back into the queue")
+	h.log.Info("the version was given back undone")
 }
 
 // write sends a step, again and again while the database is away and the lease may hold; in a hurry a few times only. It
