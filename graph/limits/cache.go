@@ -9,7 +9,7 @@ import (
 )
 
 // What is remembered: entries, and bytes of memory. Without the second, documents made to be large would fill the first
-// with a hundred megabytes.
+// with 60 MiB.
 const (
 	cachedDocuments = 256
 	cachedBytes     = 16 << 20
@@ -75,7 +75,7 @@ func textSize(key, text string) int { return len(key) + len(text) }
 
 // footprint is about what a parsed document holds in memory: its text, and at most so many bytes for each token.
 func footprint(text string, _ *ast.QueryDocument) int {
-	const token = 400
+	const token = 256
 	tokens, _ := scan(text) // it has passed
 	return len(text) + token*tokens
 }

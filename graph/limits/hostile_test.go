@@ -149,6 +149,29 @@ func TestHostileDocuments(t *testing.T) {
 	}
 }
 
+// TestDearestValidation: documents that fit the limits and make the validator compare as many fields as it can.
+func TestDearestValidation(t *testing.T) {
+	for _, c := range []struct {
+		repeats, levels int
+		leaf            string
+	}{{20, 1, "id"}, {4, 3, "id"}, {3, 4, "id"}, {2, 4, "progress { stage }"}, {9, 1, `provider @skip(if: true) { id }`}, {6, 2, "id"}} {
+		document := c.leaf
+		for range c.levels {
+			document = "imageRequest { versions {" + strings.Repeat(" "+document, c.repeats) + " } }"
+		}
+		document = `{ version(id: "1") {` + strings.Repeat(" "+document, c.repeats) + " } }"
+		best := time.Hour
+		for range 5 {
+			start := time.Now()
+			_ = open(ours()).query(document)
+			best = min(best, time.Since(start))
+		}
+		if best > patience {
+			t.Errorf("%d times %s on %d levels: took %v", c.repeats, c.leaf, c.levels, best)
+		}
+	}
+}
+
 // TestLegitimateDocuments: what clients of ours send goes through every limit, with room.
 func TestLegitimateDocuments(t *testing.T) {
 	t.Parallel()
