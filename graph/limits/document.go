@@ -163,10 +163,24 @@ func (g *Gate) specified() *rules.Rules {
 		all.RemoveRule(name)
 		all.AddRule(silent.Name, silent.RuleFunc)
 	}
+	all.AddRule("NumbersFit", numbersFit)
 	if !g.Introspection {
 		all.AddRule("NoIntrospection", noIntrospection)
 	}
 	return all
+}
+
+// numbersFit refuses numbers of more than 64 bits where the specified rules do not look, in scalars of our own: executing such
+// a document panics.
+func numbersFit(observers *core.Events, add core.AddErrFunc) {
+	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
+		if value.Kind != ast.IntValue && value.Kind != ast.FloatValue {
+			return
+		}
+		if _, err := value.Value(nil); err != nil {
+			add(core.Message("This number is beyond all measure."), core.At(value.Position))
+		}
+	})
 }
 
 func noIntrospection(observers *core.Events, add core.AddErrFunc) {

@@ -5,7 +5,6 @@ package limits
 
 import (
 	"context"
-	"errors"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -83,14 +82,11 @@ func (g *Gate) Documents() graphql.Cache[*ast.QueryDocument] { return g.document
 func (g *Gate) MutateOperationParameters(ctx context.Context, p *graphql.RawParams) *gqlerror.Error {
 	bill := &Bill{}
 	graphql.GetOperationContext(ctx).Stats.SetExtension(billed, bill)
-	if err := g.admit(ctx, p, bill); err != nil {
-		var shown *gqlerror.Error
-		if list := (gqlerror.List)(nil); errors.As(err, &shown) && !errors.As(err, &list) {
-			return shown
-		}
-		return gqlerror.Wrap(err)
+	err := g.admit(ctx, p, bill)
+	if shown, ok := err.(*gqlerror.Error); ok || err == nil { //nolint:errorlint // a list of them is wrapped, too
+		return shown
 	}
-	return nil
+	return gqlerror.Wrap(err) // errors of imaging, or a gqlerror.List
 }
 
 func (g *Gate) admit(ctx context.Context, p *graphql.RawParams, bill *Bill) error {

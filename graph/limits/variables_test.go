@@ -190,6 +190,7 @@ func TestLiterals(t *testing.T) {
 		`in: {need: 1, need: 2}`: false, `in: [{need: 1}]`: false, `in: {need: 1, deep: {need: "1"}}`: false, `ins: {need: 1}`: true, `ins: [{}]`: false,
 		`one: {a: 1}`: true, `one: {}`: false, `one: {a: 1, b: "x"}`: false, `one: {a: null}`: false, `one: {a: 1, b: null}`: false, `one: {c: 1}`: false,
 		`one: {a: $int}`: false, `one: {a: $must}`: true, `in: {need: $int}`: false, `in: {need: $must}`: true, `int: $text`: false, `ints: $int`: false, `ints: [$int]`: true, `enum: $text`: false,
+		`time: "now"`: true, `time: 1`: true, `time: 99999999999999999999`: false, `time: 1e999`: false, `time: [1, {a: 99999999999999999999}]`: false,
 		`other: 1`: false, `int: 1, int: 2`: false,
 	} {
 		var header string
