@@ -111,7 +111,6 @@ func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
 		o.Log.ErrorContext(ctx, "internal error", "error", last, "path", shown.Path.String(), "request", auth.RequestID(ctx))
 	}
 	out := transport.Error(last)
-	out.Message = limits.Short(out.Message)
 	out.Path, out.Locations = shown.Path, shown.Locations
 	if id := auth.RequestID(ctx); id != "" && last.Code == imaging.Internal {
 		out.Extensions["requestId"] = id
@@ -133,7 +132,7 @@ func (o Options) coercion(ctx context.Context, shown *gqlerror.Error) error {
 		names = append(names, fmt.Sprint(element))
 	}
 	shown.Path = field.Path()
-	e := imaging.Errorf(imaging.Invalid, "%s", shown.Err)
+	e := imaging.Errorf(imaging.Invalid, "%s", limits.Short(shown.Err.Error()))
 	e.Field = strings.TrimPrefix(strings.Join(names, "."), "input.")
 	return e
 }

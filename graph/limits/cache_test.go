@@ -99,7 +99,7 @@ func TestFootprint(t *testing.T) {
 		"text":      "{ s } #" + repeat("x", 32_000),
 		"names":     "{" + repeat("a{"+repeat("s ", 10)+"}", 20) + "}",
 	} {
-		const copies = 20
+		const copies = 8
 		kept := make([]*ast.QueryDocument, copies)
 		texts := make([]string, copies)
 		for i := range texts {

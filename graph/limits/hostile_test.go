@@ -111,8 +111,8 @@ func conflicts(n int) string {
 }
 
 const (
-	patience = 100 * time.Millisecond // of one document
-	smallest = 4 << 10                // bytes of an answer that is small
+	patience = slower * 100 * time.Millisecond // of one document
+	smallest = 4 << 10                         // bytes of an answer that is small
 )
 
 // TestHostileDocuments: each is refused, in time, and with little to say about it.

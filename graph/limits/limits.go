@@ -31,7 +31,7 @@ const (
 	MaxValuesDepth = 16
 
 	MaxErrors  = 10  // of one document, or in its variables
-	MaxAnswer  = 20  // errors in one answer
+	MaxAnswer  = 100 // errors in one answer: a form may have as many fields that are wrong
 	MaxMessage = 250 // bytes of an error's message
 )
 

@@ -1,6 +1,7 @@
 package limits_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"context"
-
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"imagerequests/graph/limits"
 	"imagerequests/imaging"
@@ -88,26 +88,26 @@ func TestOnlyGoodDocumentsAreRemembered(t *testing.T) {
 	}
 }
 
-// TestPersistedQueriesAreForgotten: thousands of large ones leave no more than their share.
+// TestPersistedQueriesAreForgotten: hundreds of large ones leave no more than their share.
 func TestPersistedQueriesAreForgotten(t *testing.T) {
 	t.Parallel()
 	d := open(ours())
 	text := func(i int) string { return fmt.Sprintf("%s #%d %s", one, i, strings.Repeat("x", 16_000)) }
-	for i := range 1000 {
+	for i := range 400 {
 		if _, errs := d.send(graphql.RawParams{Query: text(i), Extensions: persisted(sha(text(i)))}); errs != nil {
 			t.Fatal(errs)
 		}
 	}
 	known := 0
-	for i := range 1000 {
+	for i := range 400 {
 		if _, errs := d.send(graphql.RawParams{Extensions: persisted(sha(text(i)))}); errs == nil {
 			known++
 		}
 	}
 	if known < 200 || known > 300 {
-		t.Errorf("%d of 1000 are remembered", known)
+		t.Errorf("%d of 400 are remembered", known)
 	}
-	if _, errs := d.send(graphql.RawParams{Extensions: persisted(sha(text(999)))}); errs != nil {
+	if _, errs := d.send(graphql.RawParams{Extensions: persisted(sha(text(399)))}); errs != nil {
 		t.Errorf("not the last: %v", errs)
 	}
 }
@@ -199,5 +199,21 @@ func TestNothingLeft(t *testing.T) {
 		if bill == nil || bill.Requested != step.requested || bill.Remaining == nil || *bill.Remaining != step.left {
 			t.Errorf("step %d: %+v", i, bill)
 		}
+	}
+}
+
+// TestAnswersAreBounded: an answer tells some of its errors, however many there are.
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, limits.MaxAnswer, limits.MaxAnswer + 1, 10_000} {
+		r := open(ours()).InterceptResponse(context.Background(), func(context.Context) *graphql.Response {
+			return &graphql.Response{Errors: make(gqlerror.List, n)}
+		})
+		if len(r.Errors) != min(n, limits.MaxAnswer) {
+			t.Errorf("of %d errors %d are told", n, len(r.Errors))
+		}
+	}
+	if r := open(ours()).InterceptResponse(context.Background(), func(context.Context) *graphql.Response { return nil }); r != nil {
+		t.Errorf("the end of a stream becomes %+v", r)
 	}
 }
