@@ -28,19 +28,20 @@ import (
 // serve is the command that answers requests.
 type serve struct {
 	database
-	Listen           string         `help:"Address and port to listen on, by default ${default}." default:"127.0.0.1:8080" setting:"IMAGEREQUESTS_LISTEN" placeholder:"HOST:PORT"`
-	Demo             bool           `help:"Load demonstration data and accept the demonstration tokens. Only on a loopback address."`
-	DemoImaging      time.Duration  `help:"With --demo: how long its pretending worker takes for an image." default:"20s" placeholder:"DURATION"`
-	DemoFailures     float64        `help:"With --demo: how many of its worker's runs fail, 0 to 1." default:"0.1"`
-	Prefix           string         `help:"Path in front of /image_requests, such as /api/v1." setting:"IMAGEREQUESTS_PREFIX" placeholder:"PATH"`
-	BaseURL          string         `help:"How clients reach this service, for links in REST answers, such as https://images.example.org." setting:"IMAGEREQUESTS_BASE_URL" placeholder:"URL"`
-	Host             []string       `help:"Host name that links may be made from when there is no base URL; loopback names always may. May be given again." setting:"IMAGEREQUESTS_HOSTS" placeholder:"NAME"`
-	TrustedProxy     []netip.Prefix `help:"Network of proxies whose forwarded headers are believed, such as 10.0.0.0/8. May be given again." setting:"IMAGEREQUESTS_TRUSTED_PROXIES" placeholder:"CIDR"`
-	Origin           []string       `help:"Origin of web pages that may call the REST interface, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
-	NoIntrospection  bool           `help:"Do not tell GraphQL clients the schema; the playground will know no names." setting:"IMAGEREQUESTS_NO_INTROSPECTION"`
-	TrustedDocuments string         `help:"File with the only GraphQL documents that are carried out: a JSON object of documents by their ids, as the tools of clients write it." setting:"IMAGEREQUESTS_TRUSTED_DOCUMENTS" placeholder:"FILE"`
-	Rate             float64        `help:"Requests a second for each user or address, or GraphQL operations of 200 points; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
-	Burst            int            `help:"Requests that each user or address may send at once." default:"500" setting:"IMAGEREQUESTS_BURST"`
+	Listen       string         `help:"Address and port to listen on, by default ${default}." default:"127.0.0.1:8080" setting:"IMAGEREQUESTS_LISTEN" placeholder:"HOST:PORT"`
+	Demo         bool           `help:"Load demonstration data and accept the demonstration tokens. Only on a loopback address."`
+	DemoImaging  time.Duration  `help:"With --demo: how long its pretending worker takes for an image." default:"20s" placeholder:"DURATION"`
+	DemoFailures float64        `help:"With --demo: how many of its worker's runs fail, 0 to 1." default:"0.1"`
+	Prefix       string         `help:"Path in front of /image_requests, such as /api/v1." setting:"IMAGEREQUESTS_PREFIX" placeholder:"PATH"`
+	BaseURL      string         `help:"How clients reach this service, for links in REST answers, such as https://images.example.org." setting:"IMAGEREQUESTS_BASE_URL" placeholder:"URL"`
+	Host         []string       `help:"Host name that links may be made from when there is no base URL; loopback names always may. May be given again." setting:"IMAGEREQUESTS_HOSTS" placeholder:"NAME"`
+	TrustedProxy []netip.Prefix `help:"Network of proxies whose forwarded headers are believed, such as 10.0.0.0/8. May be given again." setting:"IMAGEREQUESTS_TRUSTED_PROXIES" placeholder:"CIDR"`
+	Origin       []string       `help:"Origin of web pages that may call the REST interface, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
+	Rate         float64        `help:"Requests a second for each user or address, a GraphQL operation of up to 200 points being one; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
+	Burst        int            `help:"Requests that each user or address may send at once." default:"500" setting:"IMAGEREQUESTS_BURST"`
+
+	NoIntrospection  bool   `help:"Do not tell GraphQL clients the schema; the playground will know no names." setting:"IMAGEREQUESTS_NO_INTROSPECTION"`
+	TrustedDocuments string `help:"File with the only GraphQL documents that are carried out: a JSON object of documents by their ids, as the tools of clients write it." setting:"IMAGEREQUESTS_TRUSTED_DOCUMENTS" placeholder:"FILE"`
 }
 
 // Time limits of the HTTP server, and how long an orderly stop waits for what is under way.
