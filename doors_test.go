@@ -101,6 +101,14 @@ func (d *doors) graphql(caller, query, variables string) reply {
 	return d.send(http.MethodPost, "/graphql", `{"query":`+string(text)+`,"variables":`+variables+`}`, sendsJSON, d.as(caller))
 }
 
+// withoutCost is an answer of GraphQL but for what it cost.
+func withoutCost(body string) string {
+	if answer, _, ok := strings.Cut(body, `,"extensions":{"cost":`); ok {
+		return answer + "}"
+	}
+	return body
+}
+
 // rest reads a path.
 func (d *doors) rest(caller, path string, headers ...string) reply {
 	return d.send(http.MethodGet, path, "", append(headers, d.as(caller))...)

@@ -29,7 +29,7 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/playground/", 200, "text/html; charset=utf-8", "<!DOCTYPE html>"},
 		{"GET", "/playground/nothing", 404, plain, ""},
 		{"POST", "/playground", 405, plain, ""},
-		{"GET", "/graphql?query=%7Bviewer%7Busername%7D%7D", 200, "application/json; charset=utf-8", `{"data":{"viewer":null}}`},
+		{"GET", "/graphql?query=%7Bviewer%7Busername%7D%7D", 200, "application/json; charset=utf-8", `{"data":{"viewer":null},"extensions":{"cost":`},
 		{"GET", "/graphql", 400, "application/json; charset=utf-8", "query is missing"},
 		{"GET", "/image_requests", 200, "application/json", `{"count":4,`},
 		{"GET", "/image_requests/", 200, "application/json", `{"count":4,`},

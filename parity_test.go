@@ -243,7 +243,7 @@ func TestDocumentedBody(t *testing.T) {
 	want := `{"data":{"imageRequest":{"name":"Image of 74089c18-f80a-11e3-8ef5-b2227cce2b54","visibility":"PUBLIC","instance":"74089c18-f80a-11e3-8ef5-b2227cce2b54",` +
 		`"status":"PENDING","software":"Description of software installed on the machine.","sys":"I'm not sure what this field means.",` +
 		`"exclude":"I do not need any files excluded from the image.","tags":["ESD","BGF","apache2","SpliceGrapher"],"versions":[{"ipAddress":"127.0.0.1"}]}}}`
-	if g.body != want {
+	if withoutCost(g.body) != want {
 		t.Errorf("%s\nwant %s", g.body, want)
 	}
 	if !slices.Contains(made.Tags, "SpliceGrapher") || made.Private {

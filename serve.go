@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"imagerequests/auth"
 	"imagerequests/db"
 	"imagerequests/graph"
+	"imagerequests/graph/limits"
 	"imagerequests/imaging"
 	"imagerequests/rest"
 	"imagerequests/web"
@@ -35,8 +37,11 @@ type serve struct {
 	Host         []string       `help:"Host name that links may be made from when there is no base URL; loopback names always may. May be given again." setting:"IMAGEREQUESTS_HOSTS" placeholder:"NAME"`
 	TrustedProxy []netip.Prefix `help:"Network of proxies whose forwarded headers are believed, such as 10.0.0.0/8. May be given again." setting:"IMAGEREQUESTS_TRUSTED_PROXIES" placeholder:"CIDR"`
 	Origin       []string       `help:"Origin of web pages that may call the REST interface, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
-	Rate         float64        `help:"Requests a second for each user or address; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
+	Rate         float64        `help:"Requests a second for each user or address, a GraphQL operation of up to 200 points being one; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
 	Burst        int            `help:"Requests that each user or address may send at once." default:"500" setting:"IMAGEREQUESTS_BURST"`
+
+	NoIntrospection  bool   `help:"Do not tell GraphQL clients the schema; the playground will know no names." setting:"IMAGEREQUESTS_NO_INTROSPECTION"`
+	TrustedDocuments string `help:"File with the only GraphQL documents that are carried out: a JSON object of documents by their ids, as the tools of clients write it." setting:"IMAGEREQUESTS_TRUSTED_DOCUMENTS" placeholder:"FILE"`
 }
 
 // Time limits of the HTTP server, and how long an orderly stop waits for what is under way.
@@ -179,8 +184,27 @@ func (s serve) check() error {
 	if !(s.Rate >= 0 && s.Rate <= math.MaxInt32) || s.Rate > 0 && s.Burst < 1 { // what is not a number is no rate either
 		return errors.New("--rate is a number from 0, and --burst from 1")
 	}
+	if _, err := s.trusted(); err != nil {
+		return err
+	}
 	_, err = rest.OpenAPI(s.rest()) // to no other end than that it checks the options
 	return err
+}
+
+// trusted are the documents of --trusted-documents; nil without it.
+func (s serve) trusted() (*limits.Documents, error) {
+	if s.TrustedDocuments == "" {
+		return nil, nil //nolint:nilnil // any document may be carried out
+	}
+	file, err := os.ReadFile(s.TrustedDocuments)
+	if err != nil {
+		return nil, fmt.Errorf("--trusted-documents: %w", err)
+	}
+	documents, err := graph.Trust(file, s.NoIntrospection)
+	if err != nil {
+		return nil, fmt.Errorf("--trusted-documents: %s: %w", s.TrustedDocuments, err)
+	}
+	return documents, nil
 }
 
 // rest is how the settings shape the REST interface.
@@ -223,9 +247,15 @@ func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool)
 	if err != nil {
 		return nil, err
 	}
+	trusted, err := s.trusted()
+	if err != nil {
+		return nil, err
+	}
 	r := router{
-		graphql: graph.New(graph.Options{Store: store, Auth: authenticator, Throttle: throttle, Log: log}),
-		rest:    shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
+		graphql: graph.New(graph.Options{
+			Store: store, Auth: authenticator, Throttle: throttle, Log: log, NoIntrospection: s.NoIntrospection, Trusted: trusted,
+		}),
+		rest: shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
 	}
 	if s.Demo {
 		return auth.Identify(onlyLoopback(r)), nil

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"math"
 	"net"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,10 +21,14 @@ import (
 // than a new one would.
 const callers = 10_000
 
+// RequestPoints is what a request takes from a budget. Budgets are counted in points, so that a GraphQL operation can take as
+// much as it costs; rate and burst are set, and told to clients of the REST interface, in requests.
+const RequestPoints = 200
+
 // Throttle gives each caller, user or address, so many requests a second, with a burst. Both doors share one.
 type Throttle struct {
-	limit   rate.Limit
-	burst   int
+	limit   rate.Limit // points a second
+	burst   int        // points
 	trusted []netip.Prefix
 	now     func() time.Time
 
@@ -30,19 +36,21 @@ type Throttle struct {
 	buckets map[string]*rate.Limiter
 }
 
-// NewThrottle makes a throttle; perSecond 0 means no limit. Trusted are the proxies whose X-Forwarded-For is believed.
+// NewThrottle makes a throttle of so many requests; perSecond 0 means no limit. Trusted are the proxies whose
+// X-Forwarded-For is believed.
 func NewThrottle(perSecond float64, burst int, trusted []netip.Prefix) *Throttle {
-	limit := rate.Limit(perSecond)
+	limit := rate.Limit(perSecond * RequestPoints)
 	if perSecond == 0 {
 		limit = rate.Inf
 	}
-	return &Throttle{limit: limit, burst: burst, trusted: trusted, now: time.Now, buckets: map[string]*rate.Limiter{}}
+	return &Throttle{limit: limit, burst: min(burst, math.MaxInt32) * RequestPoints, trusted: trusted, now: time.Now, buckets: map[string]*rate.Limiter{}}
 }
 
-// Budget is what a caller has left.
+// Budget is what a caller has left; the zero Budget is that of callers without a limit.
 type Budget struct {
-	Limit     int           // the burst
+	Limit     int           // requests that a whole budget is good for
 	Remaining int           // requests that would be served at once
+	Points    int           // the same, in points
 	Reset     time.Duration // until the budget is whole again
 }
 
@@ -51,7 +59,7 @@ type Budget struct {
 func (t *Throttle) Admit(a *Authenticator, r *http.Request) (imaging.Actor, Budget, error) {
 	actor, err := a.Actor(r)
 	if imaging.CodeOf(err) == imaging.Unauthenticated {
-		if budget, limited := t.take("bad tokens of " + t.caller(r)); limited != nil {
+		if budget, limited := t.take("bad tokens of "+t.caller(r), RequestPoints); limited != nil {
 			return actor, budget, limited
 		}
 	}
@@ -64,28 +72,67 @@ func (t *Throttle) Admit(a *Authenticator, r *http.Request) (imaging.Actor, Budg
 
 // Take spends one request of the caller. LIMITED, with the time to wait, if nothing is left.
 func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
-	if a.SignedIn() {
-		return t.take("user " + a.Username)
+	return t.take(payer(a, t.caller(r)), RequestPoints)
+}
+
+type visitKey struct{}
+
+// visit is a request, or all that a connection carries: where it comes from, and the points paid for it beforehand.
+type visit struct {
+	address string
+	paid    atomic.Int64
+}
+
+// Enter carries in the context who pays for the operations of a request that Admit has let in: whoever is signed in there
+// or else its address. The first operation has been paid with the request, as far as that goes.
+func (t *Throttle) Enter(r *http.Request) context.Context {
+	v := &visit{address: t.caller(r)}
+	v.paid.Store(RequestPoints)
+	return context.WithValue(r.Context(), visitKey{}, v)
+}
+
+// Spend takes points from the budget of who pays in this context. LIMITED, with the time to wait, if they are not there. A
+// whole budget is enough for anything: more than that is never asked.
+func (t *Throttle) Spend(ctx context.Context, points int) (Budget, error) {
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	if v == nil {
+		v = &visit{} // nobody let this in: all such share a budget
 	}
-	return t.take("address " + t.caller(r))
+	if paid := int(v.paid.Swap(0)); paid > points {
+		v.paid.Add(int64(paid - points))
+		points = 0
+	} else {
+		points -= paid
+	}
+	return t.take(payer(From(ctx), v.address), points)
 }
 
 // caller is the network that the request comes from.
 func (t *Throttle) caller(r *http.Request) string { return network(Address(r, t.trusted)).String() }
 
-func (t *Throttle) take(key string) (Budget, error) {
+// payer names the budget of an actor who comes from there.
+func payer(a imaging.Actor, address string) string {
+	if a.SignedIn() {
+		return "user " + a.Username
+	}
+	return "address " + address
+}
+
+func (t *Throttle) take(key string, points int) (Budget, error) {
 	if t.limit == rate.Inf {
 		return Budget{}, nil
 	}
 	now := t.now()
 	bucket := t.bucket(key, now)
-	ok := bucket.AllowN(now, 1)
+	points = min(points, t.burst)
+	ok := bucket.AllowN(now, points)
 	tokens := bucket.TokensAt(now)
-	b := Budget{Limit: t.burst, Remaining: max(0, int(tokens)), Reset: t.wait(float64(t.burst) - tokens)}
+	left := max(0, int(tokens))
+	b := Budget{Limit: t.burst / RequestPoints, Remaining: left / RequestPoints, Points: left, Reset: t.wait(float64(t.burst) - tokens)}
 	if ok {
 		return b, nil
 	}
-	wait := max(time.Duration(math.Ceil(t.wait(1-tokens).Seconds())), 1) * time.Second // rounded up: it must be enough
+	wait := max(time.Duration(math.Ceil(t.wait(float64(points)-tokens).Seconds())), 1) * time.Second // rounded up: it must be enough
 	e := imaging.Errorf(imaging.Limited, "Request was throttled. Expected available in %d seconds.", int(wait.Seconds()))
 	if wait == time.Second {
 		e.Message = "Request was throttled. Expected available in 1 second."

@@ -129,13 +129,13 @@ func TestThrottle(t *testing.T) {
 		want Budget
 		told *imaging.Error
 	}{
-		{0, Budget{Limit: 3, Remaining: 2, Reset: 500 * time.Millisecond}, nil},
-		{0, Budget{Limit: 3, Remaining: 1, Reset: time.Second}, nil},
+		{0, Budget{Limit: 3, Remaining: 2, Points: 400, Reset: 500 * time.Millisecond}, nil},
+		{0, Budget{Limit: 3, Remaining: 1, Points: 200, Reset: time.Second}, nil},
 		{0, Budget{Limit: 3, Remaining: 0, Reset: 1500 * time.Millisecond}, nil},
 		{0, Budget{Limit: 3, Remaining: 0, Reset: 1500 * time.Millisecond}, limited(1)},
-		{250 * time.Millisecond, Budget{Limit: 3, Remaining: 0, Reset: 1250 * time.Millisecond}, limited(1)},
+		{250 * time.Millisecond, Budget{Limit: 3, Remaining: 0, Points: 100, Reset: 1250 * time.Millisecond}, limited(1)},
 		{250 * time.Millisecond, Budget{Limit: 3, Remaining: 0, Reset: 1500 * time.Millisecond}, nil}, // a refusal costs nothing
-		{time.Hour, Budget{Limit: 3, Remaining: 2, Reset: 500 * time.Millisecond}, nil},
+		{time.Hour, Budget{Limit: 3, Remaining: 2, Points: 400, Reset: 500 * time.Millisecond}, nil},
 	} {
 		clock.pass(step.pass)
 		got, err := th.Take(from("192.0.2.1:1"), ann)
@@ -180,6 +180,54 @@ func TestRetryAfterIsEnough(t *testing.T) {
 				t.Errorf("%v a second, refused after %v: waited %v as told, and then: %v", perSecond, early, e.RetryAfter, err)
 			}
 		}
+	}
+}
+
+// TestSpend: an operation takes its points from the bucket that requests are taken from, in the name of whoever has signed
+// in since, and the first one is paid with the request.
+func TestSpend(t *testing.T) {
+	t.Parallel()
+	th, clock := newThrottle(1, 3) // 200 points a second, 600 at once
+	r := from("192.0.2.1:1")
+	if _, err := th.Take(r, ann); err != nil {
+		t.Fatal(err)
+	}
+	nobody := th.Enter(r)
+	known := WithActor(nobody, ann)
+	for i, step := range []struct {
+		pass   time.Duration
+		points int
+		left   int
+		wait   time.Duration // if it is refused
+	}{
+		{0, RequestPoints - 50, 400, 0}, // of those paid with the request
+		{0, 50, 400, 0},
+		{0, 1, 399, 0},
+		{0, 399, 0, 0},
+		{0, 150, 0, time.Second},
+		{time.Second, 150, 50, 0},
+		{time.Second, 1_000_000, 250, 2 * time.Second},
+		{2 * time.Second, 1_000_000, 0, 0}, // a whole bucket is enough for anything
+	} {
+		clock.pass(step.pass)
+		b, err := th.Spend(known, step.points)
+		e := asError(err)
+		if b.Points != step.left || (e != nil) != (step.wait > 0) || e != nil && (e.Code != imaging.Limited || e.RetryAfter != step.wait) {
+			t.Errorf("step %d: %+v, %v", i, b, err)
+		}
+	}
+	if _, err := th.Take(r, ann); imaging.CodeOf(err) != imaging.Limited {
+		t.Errorf("a request is served from a bucket that operations emptied: %v", err)
+	}
+	if b, err := th.Spend(nobody, 100); err != nil || b.Points != 500 {
+		t.Errorf("the address pays for its user: %+v, %v", b, err)
+	}
+	if b, err := th.Spend(context.Background(), 600); err != nil || b.Points != 0 {
+		t.Errorf("who was never let in: %+v, %v", b, err)
+	}
+	free, _ := newThrottle(0, 0)
+	if b, err := free.Spend(known, 1_000_000); err != nil || b != (Budget{}) {
+		t.Errorf("without a limit: %+v, %v", b, err)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -25,15 +24,15 @@ import (
 	"imagerequests/imaging"
 )
 
-// cachedParses is how many parsed documents are kept.
-const cachedParses = 256
-
 // Options are what the GraphQL door needs.
 type Options struct {
 	Store    *db.Store
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
 	Log      *slog.Logger
+
+	NoIntrospection bool              // clients may not ask for the schema
+	Trusted         *limits.Documents // the only documents that are carried out, if there are any
 }
 
 // schema is what all handlers of this process share, so that it is changed but once.
@@ -47,13 +46,15 @@ var schema = sync.OnceValue(func() *ast.Schema {
 func New(o Options) http.Handler {
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
 	server.AddTransport(transport.HTTP{Admit: o.admit})
-	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
-	server.SetParserTokenLimit(limits.MaxTokens)
+	gate := limits.New(schema(), limits.Options{
+		Spend: o.spend, Least: auth.RequestPoints, Introspection: !o.NoIntrospection, Trusted: o.Trusted,
+	})
+	server.SetQueryCache(gate.Documents())
 	server.SetErrorPresenter(o.present)
 	server.SetRecoverFunc(func(_ context.Context, cause any) error {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
-	server.Use(limits.Operation{})
+	server.Use(gate)
 	server.Use(extension.Introspection{})
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))
@@ -66,7 +67,21 @@ func (o Options) admit(r *http.Request) (context.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	return auth.WithActor(r.Context(), actor), nil
+	return auth.WithActor(o.Throttle.Enter(r), actor), nil
+}
+
+// spend takes what an operation costs from its caller's budget.
+func (o Options) spend(ctx context.Context, points int) (left int, err error) {
+	budget, err := o.Throttle.Spend(ctx, points)
+	if budget.Limit == 0 {
+		return -1, err
+	}
+	return budget.Points, err
+}
+
+// Trust reads a file of trusted documents for Options.Trusted.
+func Trust(file []byte, noIntrospection bool) (*limits.Documents, error) {
+	return limits.Trust(schema(), !noIntrospection, file)
 }
 
 // present shows an error to the client: ours with code and field, those of parsing and validation as they are, and of
@@ -76,12 +91,16 @@ func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
 	if !errors.As(err, &shown) {
 		shown = gqlerror.WrapPath(graphql.GetPath(ctx), err)
 	}
-	if field, ok := variable(shown); ok {
-		shown.Extensions = map[string]any{"code": imaging.Invalid, "field": field}
+	if shown.Err == nil { // of the parser, the validator or the executor
+		shown.Message = limits.Short(shown.Message)
 		return shown
 	}
-	if shown.Err == nil { // of the parser, the validator or the executor
-		return shown
+	var several gqlerror.List
+	if errors.As(shown.Err, &several) {
+		for _, e := range several[:len(several)-1] {
+			graphql.AddError(ctx, e)
+		}
+		return o.present(ctx, several[len(several)-1])
 	}
 	all := imaging.All(o.coercion(ctx, shown))
 	for _, e := range all[:len(all)-1] {
@@ -99,22 +118,6 @@ func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
 	return out
 }
 
-// variable is the field that the error of a variable's value is about; its path begins with "variable" and its name.
-func variable(shown *gqlerror.Error) (field string, ok bool) {
-	if len(shown.Path) < 2 || shown.Path[0] != ast.PathName("variable") {
-		return "", false
-	}
-	path := shown.Path[1:]
-	if len(path) > 1 {
-		path = path[1:] // the variable is the input, the field one of its
-	}
-	var names []string
-	for _, element := range path {
-		names = append(names, fmt.Sprint(element))
-	}
-	return strings.Join(names, "."), true
-}
-
 // coercion turns the error of a scalar that could not be read into INVALID with the field's name. Its path goes on from
 // the field into the arguments.
 func (o Options) coercion(ctx context.Context, shown *gqlerror.Error) error {
@@ -129,7 +132,7 @@ func (o Options) coercion(ctx context.Context, shown *gqlerror.Error) error {
 		names = append(names, fmt.Sprint(element))
 	}
 	shown.Path = field.Path()
-	e := imaging.Errorf(imaging.Invalid, "%s", shown.Err)
+	e := imaging.Errorf(imaging.Invalid, "%s", limits.Short(shown.Err.Error()))
 	e.Field = strings.TrimPrefix(strings.Join(names, "."), "input.")
 	return e
 }

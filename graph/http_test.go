@@ -42,8 +42,8 @@ func TestHTTP(t *testing.T) {
 		header  string // a header that the answer must have, "Name: value"
 		body    string // what the answer must contain
 	}{
-		"a query":                    {post(ok), 200, "Content-Type: application/json; charset=utf-8", `{"data":{"viewer":null}}`},
-		"a query by GET":             {httptest.NewRequest(http.MethodGet, get("{ viewer { username } }"), nil), 200, "", `{"data":{"viewer":null}}`},
+		"a query":                    {post(ok), 200, "Content-Type: application/json; charset=utf-8", `{"data":{"viewer":null},"extensions":{"cost":{"requested":200,"remaining":null}}}`},
+		"a query by GET":             {httptest.NewRequest(http.MethodGet, get("{ viewer { username } }"), nil), 200, "", `{"data":{"viewer":null},"extensions":{"cost":{"requested":200,"remaining":null}}}`},
 		"the type that is asked for": {with(post(ok), "Accept", graphqlJSON+", application/json"), 200, "Content-Type: " + graphqlJSON + "; charset=utf-8", `"data"`},
 		"the type that is dearer":    {with(post(ok), "Accept", "application/json;q=0.5, "+graphqlJSON+";q=0.4"), 200, "Content-Type: application/json; charset=utf-8", `"data"`},
 		"a type we do not have":      {with(post(ok), "Accept", "text/html"), 406, "", `"code":"INVALID"`},

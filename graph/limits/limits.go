@@ -1,183 +1,177 @@
-// Package limits refuses operations that would cost more than any client needs, before they are carried out. It hangs in
-// the executor, so that every transport has it.
+// Package limits decides which operations are carried out. It refuses what no client of ours needs to send, before it costs
+// anything: a document is measured before it is parsed, counted before it is validated, and priced before it is executed.
+// It hangs in the executor, so that every transport has it.
 package limits
 
 import (
 	"context"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"imagerequests/imaging"
 )
 
-// The limits, with room for every client we know: the largest introspection has a depth of 12 and costs its fixed price.
+// The limits, with room for every client we know. docs/limits.md tells why each is what it is.
 const (
-	MaxDocument = 32 << 10 // bytes
-	MaxTokens   = 1000
-	MaxDepth    = 15
-	MaxCost     = 10_000
+	MaxDocument   = 32 << 10 // bytes
+	MaxTokens     = 1000     // comments count
+	MaxNesting    = 32       // brackets of any kind, open at once
+	MaxName       = 128      // bytes of one name
+	MaxDirectives = 50
+	MaxFragments  = 50
+	MaxAliases    = 30
+	MaxRepeats    = 20 // of one field, or one fragment, in one selection
+	MaxRootFields = 20
+	MaxDepth      = 12 // levels of fields, with the fragments in their places
+	MaxCost       = 10_000
+
+	MaxValues      = 5000 // in the variables, all lists and objects counted through
+	MaxValuesDepth = 16
+
+	MaxErrors  = 10  // of one document, or in its variables
+	MaxAnswer  = 100 // errors in one answer: a form may have as many fields that are wrong
+	MaxMessage = 250 // bytes of an error's message
 )
 
-// Prices of introspection: its lists are short, and counting it like data would refuse every tool.
-const (
-	schemaPrice = 2000
-	typePrice   = 100
-)
+// Options are what a Gate needs to know.
+type Options struct {
+	// Spend takes points from the caller's budget and tells how many are left; -1 if the caller has no limit. LIMITED, with
+	// the time to wait, if they are not there.
+	Spend func(ctx context.Context, points int) (left int, err error)
+	// Least is what an operation takes at least, also one that is refused.
+	Least int
+	// Introspection lets clients ask for the schema.
+	Introspection bool
+	// Trusted are the only documents that are carried out; nil: any may be.
+	Trusted *Documents
+}
 
-// countPrice is for a total: it looks at every row there is.
-const countPrice = 500
-
-// A list without a size, such as the versions of a request, is taken to have few objects; one within another is paid for as
-// if it were long, because then a long one multiplies itself.
-const (
-	few  = 3
-	many = 50
-)
-
-// Operation refuses operations that are too deep or too dear. Each fragment is looked at once, however often it is spread, so
-// the work is linear in the document.
-type Operation struct{}
+// Gate is the way of every operation to the executor. It leaves in the parameters the document's text and the variables as
+// the specification coerces them, and in its cache the document as parsed and validated.
+type Gate struct {
+	Options
+	schema    *ast.Schema
+	documents *cache[*ast.QueryDocument] // by text
+	persisted *cache[string]             // texts by hash
+}
 
 var (
-	_ graphql.HandlerExtension          = Operation{}
-	_ graphql.OperationParameterMutator = Operation{}
-	_ graphql.OperationContextMutator   = Operation{}
+	_ graphql.HandlerExtension          = (*Gate)(nil)
+	_ graphql.OperationParameterMutator = (*Gate)(nil)
+	_ graphql.ResponseInterceptor       = (*Gate)(nil)
 )
 
+// New makes the gate to a schema.
+func New(schema *ast.Schema, o Options) *Gate {
+	return &Gate{Options: o, schema: schema, documents: newCache(cachedDocuments, cachedBytes, footprint), persisted: newCache(persistedTexts, persistedBytes, textSize)}
+}
+
 // ExtensionName names it.
-func (Operation) ExtensionName() string { return "Limits" }
+func (*Gate) ExtensionName() string { return "Limits" }
 
 // Validate has nothing to check.
-func (Operation) Validate(graphql.ExecutableSchema) error { return nil }
+func (*Gate) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters refuses documents that are too long to be parsed.
-func (Operation) MutateOperationParameters(_ context.Context, p *graphql.RawParams) *gqlerror.Error {
-	if len(p.Query) > MaxDocument {
-		return refuse("The document has %d bytes, the limit is %d.", len(p.Query), MaxDocument)
+// Documents is the cache that the executor takes from what the gate has let through.
+func (g *Gate) Documents() graphql.Cache[*ast.QueryDocument] { return g.documents }
+
+// MutateOperationParameters lets an operation through or refuses it: with GRAPHQL_PARSE_FAILED or GRAPHQL_VALIDATION_FAILED
+// a document that is no good, with INVALID variables that do not fit, with LIMITED what is too much or too often.
+func (g *Gate) MutateOperationParameters(ctx context.Context, p *graphql.RawParams) *gqlerror.Error {
+	bill := &Bill{}
+	graphql.GetOperationContext(ctx).Stats.SetExtension(billed, bill)
+	err := g.admit(ctx, p, bill)
+	if shown, ok := err.(*gqlerror.Error); ok || err == nil { //nolint:errorlint // a list of them is wrapped, too
+		return shown
 	}
-	return nil
+	return gqlerror.Wrap(err) // errors of imaging, or a gqlerror.List
 }
 
-// MutateOperationContext refuses operations that are too deep or too dear. The document has been validated: no fragment
-// leads back to itself.
-func (Operation) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	m := measure{variables: op.Variables, known: map[spread]size{}}
-	s := m.set(op.Operation.SelectionSet, place{unsized: few, page: 1})
-	switch {
-	case s.depth > MaxDepth:
-		return refuse("The operation is %d levels deep, the limit is %d.", s.depth, MaxDepth)
-	case s.cost > MaxCost:
-		return refuse("The operation costs %d, the limit is %d. Ask for fewer objects or fields at once.", s.cost, MaxCost)
+func (g *Gate) admit(ctx context.Context, p *graphql.RawParams, bill *Bill) error {
+	if err := g.charge(ctx, bill, g.Least); err != nil {
+		return err
 	}
-	return nil
-}
-
-func refuse(format string, args ...any) *gqlerror.Error {
-	e := gqlerror.Errorf(format, args...)
-	errcode.Set(e, "LIMITED")
-	return e
-}
-
-// size is how deep a selection goes and what it costs: one for each field of each object.
-type size struct{ depth, cost int }
-
-// most keeps a sum of costs from running over.
-const most = 1 << 30
-
-type measure struct {
-	variables map[string]any
-	known     map[spread]size
-}
-
-// place is where a selection stands: how many objects a list without a size is taken to have there, and how many the page
-// has that its edges and nodes belong to.
-type place struct{ unsized, page int }
-
-// spread is a fragment in a place.
-type spread struct {
-	fragment *ast.FragmentDefinition
-	place
-}
-
-func (m measure) set(selections ast.SelectionSet, at place) (total size) {
-	for _, selection := range selections {
-		var s size
-		switch selection := selection.(type) {
-		case *ast.Field:
-			s = m.field(selection, at)
-		case *ast.InlineFragment:
-			s = m.set(selection.SelectionSet, at)
-		case *ast.FragmentSpread:
-			s = m.fragment(spread{selection.Definition, at})
-		}
-		total.depth = max(total.depth, s.depth)
-		total.cost = min(most, total.cost+s.cost)
+	hash, err := g.find(ctx, p)
+	if err != nil {
+		return err
 	}
-	return total
-}
-
-func (m measure) fragment(f spread) size {
-	s, ok := m.known[f]
-	if !ok {
-		s = m.set(f.fragment.SelectionSet, f.place)
-		m.known[f] = s
+	document, err := g.document(ctx, p.Query)
+	if err != nil {
+		return err
 	}
-	return s
-}
-
-// field is what a field costs: one, and what is below it as often as it has objects. The size of a connection is said at
-// the connection and paid for at its edges and nodes.
-func (m measure) field(f *ast.Field, at place) size {
-	objects, below := 1, place{unsized: at.unsized, page: 1}
-	switch {
-	case f.Name == "__schema":
-		return size{depth: 1, cost: schemaPrice}
-	case f.Name == "__type":
-		return size{depth: 1, cost: typePrice}
-	case f.Name == "totalCount":
-		return size{depth: 1, cost: countPrice}
-	case f.Definition == nil:
-	case f.Definition.Arguments.ForName("first") != nil:
-		below.page = m.page(f)
-	case f.Name == "edges" || f.Name == "nodes":
-		objects = max(at.page, m.asked(f))
-	case f.Definition.Type.Elem != nil && len(f.SelectionSet) > 0:
-		objects, below.unsized = at.unsized, many
+	if hash != "" && g.Trusted == nil {
+		g.persisted.Add(ctx, hash, p.Query)
 	}
-	s := m.set(f.SelectionSet, below)
-	return size{depth: s.depth + 1, cost: min(most, 1+s.cost*objects)}
+	operation := document.Operations.ForName(p.OperationName)
+	if operation == nil {
+		return invalid("operationName", "The document has no operation of this name, or several and none was named.")
+	}
+	if err := bounded(p.Variables); err != nil {
+		return err
+	}
+	if p.Variables, err = coerce(g.schema, operation, p.Variables); err != nil {
+		return err
+	}
+	cost, err := g.price(operation, p.Variables)
+	if err != nil {
+		return err
+	}
+	return g.charge(ctx, bill, cost-bill.Requested)
 }
 
-// page is how many objects a connection answers. A size that the list itself will refuse, by its field, costs nothing here.
-func (m measure) page(f *ast.Field) int {
-	args := f.ArgumentMap(m.variables)
-	for _, name := range []string{"first", "last"} {
-		if n, ok := number(args[name]); ok {
-			if n > imaging.MaxPage {
-				return 1
-			}
-			return max(1, n)
+// Bill is what an operation took from the caller's budget, as answers tell it in extensions.cost.
+type Bill struct {
+	Requested int  `json:"requested"`
+	Remaining *int `json:"remaining"` // null for who has no limit
+}
+
+const billed = "cost"
+
+// charge takes so many more points. The bill names them also if they are not there.
+func (g *Gate) charge(ctx context.Context, b *Bill, points int) error {
+	if points <= 0 {
+		return nil
+	}
+	b.Requested += points
+	left, err := g.Spend(ctx, points)
+	if left >= 0 {
+		b.Remaining = &left
+	}
+	return err
+}
+
+// InterceptResponse adds the bill to each answer, and bounds its errors.
+func (*Gate) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	if graphql.HasOperationContext(ctx) {
+		if bill, ok := graphql.GetOperationContext(ctx).Stats.GetExtension(billed).(*Bill); ok {
+			graphql.RegisterExtension(ctx, billed, bill)
 		}
 	}
-	return imaging.DefaultPage
-}
-
-// asked is how many objects the query nodes(ids:) is asked for, at most as many as it answers.
-func (m measure) asked(f *ast.Field) int {
-	ids, _ := f.ArgumentMap(m.variables)["ids"].([]any)
-	return min(len(ids), imaging.MaxIDs)
-}
-
-func number(v any) (int, bool) {
-	switch v := v.(type) {
-	case int64:
-		return int(min(v, most)), true
-	case interface{ Int64() (int64, error) }:
-		n, err := v.Int64()
-		return int(min(n, most)), err == nil
+	response := next(ctx)
+	if response != nil && len(response.Errors) > MaxAnswer {
+		response.Errors = response.Errors[:MaxAnswer]
 	}
-	return 0, false
+	return response
+}
+
+// Short cuts a text that may hold what the client sent, so that an answer is small whatever it was.
+func Short(text string) string {
+	if len(text) <= MaxMessage {
+		return text
+	}
+	cut := MaxMessage
+	for cut > 0 && text[cut]&0xC0 == 0x80 { // within a character
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+func limited(format string, args ...any) error {
+	return imaging.Errorf(imaging.Limited, format, args...)
+}
+
+func invalid(field, message string) error {
+	return &imaging.Error{Code: imaging.Invalid, Field: field, Message: message}
 }

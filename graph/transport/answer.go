@@ -93,6 +93,22 @@ func (a answer) fail(err error) {
 	a.write(status, &graphql.Response{Errors: gqlerror.List{Error(e)}}, false)
 }
 
+// request answers an operation that is refused before it is carried out. That is no failure of HTTP for those who only know
+// application/json, unless it comes too often.
+func (a answer) request(refused *graphql.Response) {
+	status := http.StatusOK
+	if a.contentType == typeGraphQL {
+		status = http.StatusBadRequest
+	}
+	for _, e := range refused.Errors {
+		if wait, ok := e.Extensions["retryAfter"].(int); ok {
+			status = http.StatusTooManyRequests
+			a.w.Header().Set("Retry-After", strconv.Itoa(wait))
+		}
+	}
+	a.write(status, refused, false)
+}
+
 // Error is how a refusal of ours looks in GraphQL: nothing of its cause.
 func Error(e *imaging.Error) *gqlerror.Error {
 	extensions := map[string]any{"code": e.Code}

@@ -23,7 +23,7 @@ import (
 
 // Limits of a request.
 const (
-	MaxBody      = 1 << 20 // as much as the REST door takes
+	MaxBody      = 256 << 10
 	bodyDeadline = 10 * time.Second
 )
 
@@ -74,11 +74,7 @@ func (t HTTP) serve(ctx context.Context, a answer, method string, params *graphq
 	op, errs := exec.CreateOperationContext(ctx, params)
 	switch {
 	case errs != nil:
-		status := http.StatusOK // a request error is no failure of HTTP for those who only know application/json
-		if a.contentType == typeGraphQL {
-			status = http.StatusBadRequest
-		}
-		a.write(status, exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), false)
+		a.request(exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
 	case op.Operation.Operation == ast.Mutation && method == http.MethodGet:
 		a.w.Header().Set("Allow", "POST")
 		a.refuse(http.StatusMethodNotAllowed, "GET serves queries only.")
@@ -117,7 +113,7 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, &refusal{http.StatusRequestEntityTooLarge, "The body is larger than 1 MiB."}
+		return nil, &refusal{http.StatusRequestEntityTooLarge, "The body is larger than 256 KiB."}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close") // there may be more of it to come
 		return nil, &refusal{http.StatusRequestTimeout, "The body took too long to arrive."}
@@ -135,6 +131,9 @@ func fromQuery(r *http.Request) (*graphql.RawParams, *refusal) {
 		if text := q.Get(name); text != "" {
 			members[name] = json.RawMessage(text)
 		}
+	}
+	if id := q.Get("documentId"); id != "" {
+		members["documentId"], _ = json.Marshal(id) // a text always can be
 	}
 	return params(q.Get("query"), q.Get("operationName"), members)
 }
@@ -167,7 +166,7 @@ func params(query, name string, members map[string]json.RawMessage) (*graphql.Ra
 	document := []byte(query)
 	imaging.MarkSurrogates(document)
 	switch {
-	case strings.TrimSpace(query) == "":
+	case strings.TrimSpace(query) == "" && !persisted(p, members["documentId"]):
 		return nil, badRequest("query is missing.")
 	case !imaging.Storable(query) || !imaging.Storable(name):
 		return nil, badRequest("The request holds a null character or is not UTF-8.")
@@ -176,6 +175,19 @@ func params(query, name string, members map[string]json.RawMessage) (*graphql.Ra
 	}
 	p.Query = string(document)
 	return p, nil
+}
+
+// persisted tells whether the document is one that the service is to know already, by its documentId or by Apollo's
+// persistedQuery. Extensions carry both to the executor.
+func persisted(p *graphql.RawParams, documentID json.RawMessage) bool {
+	var id string
+	if len(documentID) > 0 && json.Unmarshal(documentID, &id) == nil && id != "" {
+		if p.Extensions == nil {
+			p.Extensions = map[string]any{}
+		}
+		p.Extensions["documentId"] = id
+	}
+	return p.Extensions["documentId"] != nil || p.Extensions["persistedQuery"] != nil
 }
 
 func object(raw json.RawMessage, to *map[string]any) error {
