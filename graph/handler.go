@@ -34,6 +34,7 @@ type Options struct {
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
 	Log      *slog.Logger
+	Origins  *transport.Origins // pages of other origins that may use the door from a browser; nil: none
 }
 
 // schema is what all handlers of this process share, so that it is changed but once.
@@ -46,7 +47,12 @@ var schema = sync.OnceValue(func() *ast.Schema {
 // New makes the handler that answers GraphQL.
 func New(o Options) http.Handler {
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
-	server.AddTransport(transport.HTTP{Admit: o.admit})
+	if o.Origins == nil {
+		o.Origins = &transport.Origins{}
+	}
+	door := transport.Door{Admit: o.admit, Watch: o.Auth.Watch, Origins: o.Origins}
+	server.AddTransport(transport.WebSocket{Door: door})
+	server.AddTransport(transport.HTTP{Door: door})
 	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
 	server.SetParserTokenLimit(limits.MaxTokens)
 	server.SetErrorPresenter(o.present)
@@ -55,9 +61,7 @@ func New(o Options) http.Handler {
 	})
 	server.Use(limits.Operation{})
 	server.Use(extension.Introspection{})
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))
-	return protection.Handler(server)
+	return o.Origins.Handler(server)
 }
 
 // admit finds out who is asking and whether they have budget left.

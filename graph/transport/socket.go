@@ -1,0 +1,205 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/coder/websocket"
+)
+
+// socket is one connection. The handler's goroutine reads; each operation has a goroutine of its own, and so have the closing
+// and the pings. All end with ctx, whose cause says how to close.
+type socket struct {
+	WebSocket
+	ws   *websocket.Conn
+	wire *wire
+	exec graphql.GraphExecutor
+	ctx  context.Context
+	end  context.CancelCauseFunc
+
+	request *http.Request   // the upgrade; after connection_init with the Authorization that counts
+	live    context.Context // ends with the token; nil before connection_init
+	unwatch func()
+
+	writing sync.Mutex
+	running sync.WaitGroup
+
+	mu         sync.Mutex
+	operations map[string]*operation
+	slots      chan struct{} // one for each goroutine of an operation, those that are about to end included
+}
+
+// message is what both sides send.
+type message struct {
+	ID      string          `json:"id,omitempty"`
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+var errGone = errors.New("the connection is gone")
+
+func (s *socket) serve() {
+	late := time.AfterFunc(s.InitTimeout, func() { s.end(closing{closeInitTimeout, "Connection initialisation timeout"}) })
+	defer late.Stop()
+	s.running.Go(s.close)
+	s.running.Go(s.ping)
+	for s.read(late) {
+	}
+	s.running.Wait()
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+}
+
+// read takes one message. It goes on while the socket is being closed, for the other side's last word.
+func (s *socket) read(late *time.Timer) bool {
+	kind, text, err := s.ws.Read(context.Background()) // the wire ends it
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		s.end(closing{websocket.StatusMessageTooBig, "The message is too large"})
+		return false
+	case err != nil:
+		s.end(errGone)
+		return false
+	case s.ctx.Err() != nil:
+		return true
+	}
+	if err := s.take(kind, text, late); err != nil {
+		s.end(err)
+	}
+	return true
+}
+
+func (s *socket) take(kind websocket.MessageType, text []byte, late *time.Timer) error {
+	var m message
+	if kind != websocket.MessageText || !utf8.Valid(text) || json.Unmarshal(text, &m) != nil {
+		return badMessage("Invalid message received: send JSON as text")
+	}
+	switch m.Type {
+	case "connection_init":
+		if s.live != nil {
+			return closing{closeTooManyInits, "Too many initialisation requests"}
+		}
+		late.Stop()
+		return s.init(m.Payload)
+	case "ping":
+		return s.send(message{Type: "pong", Payload: m.Payload})
+	case "pong":
+		return nil
+	case "subscribe":
+		return s.subscribe(m)
+	case "complete":
+		s.complete(m.ID)
+		return nil
+	}
+	return badMessage("Invalid message received: its type is unknown")
+}
+
+// init signs in: by the payload if that has something to say, else by the header of the upgrade.
+func (s *socket) init(payload json.RawMessage) error {
+	credentials, err := authorization(payload)
+	if err != nil {
+		return badMessage("Invalid connection_init: the payload must be an object, and Authorization in it a text")
+	}
+	r := s.request.Clone(s.ctx)
+	if len(credentials) > 0 {
+		r.Header["Authorization"] = credentials
+	}
+	if _, err := s.Admit(r); err != nil {
+		return closed(err, closeForbidden)
+	}
+	live, stop, err := s.Watch(r)
+	if err != nil {
+		return closed(err, closeForbidden)
+	}
+	context.AfterFunc(live, func() {
+		s.end(closed(context.Cause(live), closeUnauthorized)) // changes nothing if it was the socket that ended
+	})
+	s.request, s.live, s.unwatch = r, live, stop
+	return s.send(message{Type: "connection_ack"})
+}
+
+// authorization finds what clients send of their credentials: {"Authorization": "Token …"}, in whatever case, or the same
+// within {"headers": {…}}.
+func authorization(payload json.RawMessage) (values []string, err error) {
+	var members map[string]json.RawMessage
+	if len(payload) > 0 {
+		if err := json.Unmarshal(payload, &members); err != nil {
+			return nil, err
+		}
+	}
+	for name, value := range members {
+		switch {
+		case strings.EqualFold(name, "authorization"):
+			var text string
+			if err := json.Unmarshal(value, &text); err != nil {
+				return nil, err
+			}
+			if text != "" {
+				values = append(values, text)
+			}
+		case name == "headers":
+			within, err := authorization(value)
+			if err != nil {
+				return nil, err
+			}
+			values = append(values, within...)
+		}
+	}
+	return values, nil
+}
+
+// send writes one message. A write that fails ends the socket.
+func (s *socket) send(m message) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(m); err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.ws.Write(context.Background(), websocket.MessageText, bytes.TrimSuffix(b.Bytes(), []byte("\n"))); err != nil {
+		s.end(errGone)
+		return errGone
+	}
+	return nil
+}
+
+// close waits for the end of the socket, tells the other side why, and lets the connection go.
+func (s *socket) close() {
+	<-s.ctx.Done()
+	if c, ok := farewell(context.Cause(s.ctx)); ok {
+		s.wire.finish(s.CloseTimeout)
+		_ = s.ws.Close(c.code, short(c.reason)) // it waits for the answer, which may not come
+	}
+	_ = s.wire.Close()
+	_ = s.ws.CloseNow()
+}
+
+// ping keeps the connection in use, and drops a peer that does not answer.
+func (s *socket) ping() {
+	tick := time.NewTicker(s.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), s.Ping) // not of s.ctx, whose end would cut the closing short
+		err := s.ws.Ping(ctx)
+		cancel()
+		if err != nil {
+			s.end(errGone)
+		}
+	}
+}
