@@ -31,11 +31,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience is how long a test waits for what must come.
 const patience = time.Minute
 
-// schema is a small one whose fields do what the tests need; source.run says what.
+// schema is a small one whose fields do what the tests need.
 var schema = gqlparser.MustLoadSchema(&ast.Source{Name: "test.graphqls", Input: `
-	type Query { hello: String!, who: String!, panics: String! }
+	type Query { hello: String!, who: String!, running: String!, panics: String! }
 	type Mutation { change: String! }
-	type Subscription { count(to: Int!, after: Int): Int!, forever: Int!, flood: String!, panics: Int!, lines: Int!, refused: Int! }
+	type Subscription { count(to: Int!, after: Int): Int!, forever: Int!, flood: String!, panics: Int!, lines: Int!, stubborn: Int!, refused: Int! }
 `})
 
 // house is a server with that schema, its transports under test, and a door of its own: "Token NAME" signs in as NAME, but
@@ -45,9 +45,10 @@ type house struct {
 	url     string
 	streams *transport.Streams
 
-	admitted atomic.Int32 // operations and connections that asked to be let in
-	sources  atomic.Int32 // subscriptions that run
-	requests atomic.Int32 // handlers that run
+	admitted atomic.Int32  // operations and connections that asked to be let in
+	sources  atomic.Int32  // subscriptions that run
+	requests atomic.Int32  // handlers that run
+	stubborn chan struct{} // says when the subscription of this name hears nothing, and makes it hear again
 
 	mu      sync.Mutex
 	watched []context.CancelCauseFunc // one for each token that is watched
@@ -63,7 +64,7 @@ type setup struct {
 
 func newHouse(t *testing.T, changes ...func(*setup)) *house {
 	t.Helper()
-	h := &house{t: t, streams: transport.NewStreams()}
+	h := &house{t: t, streams: transport.NewStreams(), stubborn: make(chan struct{})}
 	server := httptest.NewUnstartedServer(nil)
 	s := &setup{server: server.Config}
 	for _, change := range changes {
@@ -176,6 +177,8 @@ func (h *house) Exec(ctx context.Context) graphql.ResponseHandler {
 	switch field.Name {
 	case "who":
 		value, _ = ctx.Value(nameKey{}).(string)
+	case "running":
+		value = fmt.Sprint(h.sources.Load())
 	case "panics":
 		panic("a field that breaks")
 	}
@@ -184,7 +187,21 @@ func (h *house) Exec(ctx context.Context) graphql.ResponseHandler {
 
 // subscription starts a source that behaves as a resolver does: it has a channel, and is up to one event ahead.
 func (h *house) subscription(ctx context.Context, field *ast.Field, args map[string]any) graphql.ResponseHandler {
-	if field.Name == "refused" {
+	switch field.Name {
+	case "stubborn":
+		h.sources.Add(1)
+		first := true
+		return func(context.Context) *graphql.Response {
+			if first {
+				first = false
+				return &graphql.Response{Data: json.RawMessage(`{"stubborn":1}`)}
+			}
+			h.stubborn <- struct{}{}
+			<-h.stubborn
+			h.sources.Add(-1)
+			return nil
+		}
+	case "refused":
 		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{transport.Error(imaging.ErrForbidden())}})
 	}
 	events := make(chan string, 1)
@@ -211,9 +228,8 @@ func (h *house) subscription(ctx context.Context, field *ast.Field, args map[str
 			for n := from + 1; n <= number(args["to"]) && emit(strconv.FormatInt(n, 10), strconv.FormatInt(n, 10)); n++ {
 			}
 		case "forever":
-			if emit("", "1") {
-				<-ctx.Done()
-			}
+			emit("", "1")
+			<-ctx.Done()
 		case "flood":
 			for big := `"` + strings.Repeat("x", 1<<16) + `"`; emit("", big); {
 			}
