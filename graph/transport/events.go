@@ -48,9 +48,7 @@ func (t HTTP) stream(a answer, r *http.Request, operation task) {
 			}
 		})
 	})
-	s := t.open(a.w)
-	defer s.close()
-	s.follow(live, events, cmp.Or(t.KeepAlive, 15*time.Second))
+	t.open(a.w).follow(live, events, cmp.Or(t.KeepAlive, 15*time.Second))
 }
 
 // eventWriter writes to one stream, each time within the time for a write.
@@ -69,13 +67,9 @@ func (t HTTP) open(w http.ResponseWriter) *eventWriter {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept")
 	s := &eventWriter{w: w, connection: http.NewResponseController(w), timeout: cmp.Or(t.WriteTimeout, 10*time.Second)}
-	_ = s.connection.SetReadDeadline(time.Time{}) // else its passing would end the stream
 	s.write(":\n\n")
 	return s
 }
-
-// close gives what the client may still be sending the time of a body.
-func (s *eventWriter) close() { _ = s.connection.SetReadDeadline(time.Now().Add(bodyDeadline)) }
 
 // follow writes what comes, until there is no more or the stream has to end.
 func (s *eventWriter) follow(live context.Context, events <-chan event, keepAlive time.Duration) {
