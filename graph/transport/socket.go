@@ -39,9 +39,23 @@ type socket struct {
 
 // message is what both sides send.
 type message struct {
-	ID      string          `json:"id,omitempty"`
+	ID      string          `json:"id"`
 	Type    string          `json:"type"`
-	Payload json.RawMessage `json:"payload,omitempty"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+func (m message) encoded() []byte {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	if m.ID != "" {
+		member(&b, "id", m.ID)
+	}
+	member(&b, "type", m.Type)
+	if len(m.Payload) > 0 {
+		member(&b, "payload", m.Payload)
+	}
+	b.WriteByte('}')
+	return b.Bytes()
 }
 
 var errGone = errors.New("the connection is gone")
@@ -159,15 +173,10 @@ func authorization(payload json.RawMessage) (values []string, err error) {
 
 // send writes one message. A write that fails ends the socket.
 func (s *socket) send(m message) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(m); err != nil {
-		return err
-	}
+	text := m.encoded()
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.ws.Write(context.Background(), websocket.MessageText, bytes.TrimSuffix(b.Bytes(), []byte("\n"))); err != nil {
+	if err := s.ws.Write(context.Background(), websocket.MessageText, text); err != nil { // the wire has its time for it
 		s.end(errGone)
 		return errGone
 	}
