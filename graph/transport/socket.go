@@ -61,6 +61,7 @@ func (m message) encoded() []byte {
 var errGone = errors.New("the connection is gone")
 
 func (s *socket) serve() {
+	defer s.end(errGone) // should one of ours panic: the others end, too
 	late := time.AfterFunc(s.InitTimeout, func() { s.end(closing{closeInitTimeout, "Connection initialisation timeout"}) })
 	defer late.Stop()
 	s.running.Go(s.close)
@@ -78,7 +79,7 @@ func (s *socket) read(late *time.Timer) bool {
 	kind, text, err := s.ws.Read(context.Background()) // the wire ends it
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		s.end(closing{websocket.StatusMessageTooBig, "The message is too large"})
+		s.end(closing{code: websocket.StatusMessageTooBig}) // the library has told it; what is left is to wait for the answer
 		return false
 	case err != nil:
 		s.end(errGone)
@@ -119,7 +120,7 @@ func (s *socket) take(kind websocket.MessageType, text []byte, late *time.Timer)
 
 // init signs in: by the payload if that has something to say, else by the header of the upgrade.
 func (s *socket) init(payload json.RawMessage) error {
-	credentials, err := authorization(payload)
+	credentials, err := authorization(payload, true)
 	if err != nil {
 		return badMessage("Invalid connection_init: the payload must be an object, and Authorization in it a text")
 	}
@@ -138,37 +139,31 @@ func (s *socket) init(payload json.RawMessage) error {
 		s.end(closed(context.Cause(live), closeUnauthorized)) // changes nothing if it was the socket that ended
 	})
 	s.request, s.live, s.unwatch = r, live, stop
+	s.ws.SetReadLimit(s.ReadLimit)
 	return s.send(message{Type: "connection_ack"})
 }
 
-// authorization finds what clients send of their credentials: {"Authorization": "Token …"}, in whatever case, or the same
-// within {"headers": {…}}.
-func authorization(payload json.RawMessage) (values []string, err error) {
+// authorization finds what clients send of their credentials: {"Authorization": "Token …"}, in whatever case, or at the
+// top the same within {"headers": {…}}.
+func authorization(object json.RawMessage, top bool) (values []string, err error) {
 	var members map[string]json.RawMessage
-	if len(payload) > 0 {
-		if err := json.Unmarshal(payload, &members); err != nil {
-			return nil, err
-		}
+	if len(object) > 0 {
+		err = json.Unmarshal(object, &members)
 	}
 	for name, value := range members {
+		var text string
 		switch {
 		case strings.EqualFold(name, "authorization"):
-			var text string
-			if err := json.Unmarshal(value, &text); err != nil {
-				return nil, err
-			}
-			if text != "" {
-				values = append(values, text)
-			}
-		case name == "headers":
-			within, err := authorization(value)
-			if err != nil {
-				return nil, err
-			}
-			values = append(values, within...)
+			err = errors.Join(err, json.Unmarshal(value, &text))
+		case name == "headers" && top:
+			within, wrong := authorization(value, false)
+			values, err = append(values, within...), errors.Join(err, wrong)
+		}
+		if text != "" {
+			values = append(values, text)
 		}
 	}
-	return values, nil
+	return values, err
 }
 
 // send writes one message. A write that fails ends the socket.

@@ -23,7 +23,7 @@ type WebSocket struct {
 	Ping         time.Duration // between two pings, and for their answers; by default 25 s
 	WriteTimeout time.Duration // for each write, after which a slow reader is dropped; by default 10 s
 	CloseTimeout time.Duration // for the other side's last word; by default 5 s
-	ReadLimit    int64         // bytes of a message; by default MaxBody
+	ReadLimit    int64         // bytes of a message of who has signed in; by default MaxBody
 	Operations   int           // at once on a socket; by default 50
 }
 
@@ -49,18 +49,22 @@ type closing struct {
 
 func (c closing) Error() string { return c.reason }
 
-// The closings of the protocol, and those of HTTP's world.
+// The closings of the protocol; beside them there are those of WebSocket itself.
 const (
-	closeBadRequest      websocket.StatusCode = 4400
-	closeUnauthorized    websocket.StatusCode = 4401
-	closeForbidden       websocket.StatusCode = 4403
-	closeBadSubprotocol  websocket.StatusCode = 4406
-	closeInitTimeout     websocket.StatusCode = 4408
-	closeDuplicate       websocket.StatusCode = 4409
-	closeTooManyInits    websocket.StatusCode = 4429
-	maxReason                                 = 123 // bytes
-	maxOperationID                            = 255 // bytes
-	defaultMaxOperations                      = 50
+	closeBadRequest     websocket.StatusCode = 4400
+	closeUnauthorized   websocket.StatusCode = 4401
+	closeForbidden      websocket.StatusCode = 4403
+	closeBadSubprotocol websocket.StatusCode = 4406
+	closeInitTimeout    websocket.StatusCode = 4408
+	closeDuplicate      websocket.StatusCode = 4409
+	closeTooManyInits   websocket.StatusCode = 4429
+)
+
+// Limits in bytes.
+const (
+	maxInit        = 64 << 10 // a message before anybody has signed in
+	maxReason      = 123      // what a closing has room for
+	maxOperationID = 255
 )
 
 func badMessage(reason string) error { return closing{closeBadRequest, reason} }
@@ -110,7 +114,7 @@ func (t WebSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	if err != nil {
 		return // it has answered
 	}
-	ws.SetReadLimit(t.ReadLimit)
+	ws.SetReadLimit(min(t.ReadLimit, maxInit))
 	ctx, end := untilStop(r.Context())
 	s := &socket{
 		WebSocket: t, ws: ws, wire: below, exec: exec, request: r, ctx: ctx, end: end,
@@ -128,7 +132,7 @@ func (t WebSocket) withDefaults() WebSocket {
 	t.WriteTimeout = cmp.Or(t.WriteTimeout, 10*time.Second)
 	t.CloseTimeout = cmp.Or(t.CloseTimeout, 5*time.Second)
 	t.ReadLimit = cmp.Or(t.ReadLimit, MaxBody)
-	t.Operations = cmp.Or(t.Operations, defaultMaxOperations)
+	t.Operations = cmp.Or(t.Operations, 50)
 	return t
 }
 

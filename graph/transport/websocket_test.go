@@ -72,6 +72,17 @@ func TestCloseCodes(t *testing.T) {
 		}
 		socket.closes(4400, "Invalid message")
 	})
+	t.Run("a message that is too long for a stranger", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t)
+		long := `{"type":"ping","payload":{"x":"` + strings.Repeat("x", 100<<10) + `"}}`
+		socket := h.sign("")
+		socket.send(long)
+		socket.has(`{"type":"pong"`)
+		stranger := h.dial()
+		stranger.send(long)
+		stranger.closes(1009, "read limited")
+	})
 	t.Run("no init in time", func(t *testing.T) {
 		t.Parallel()
 		socket := newHouse(t, func(s *setup) { s.InitTimeout = 50 * time.Millisecond }).dial()
@@ -209,6 +220,7 @@ func TestSignIn(t *testing.T) {
 		{"", `{"authorization":"Token bob"}`, "bob"},
 		{"", `{"headers":{"Authorization":"Token bob"}}`, "bob"},
 		{"", `{"headers":{"authorization":"Token bob"}}`, "bob"},
+		{"", `{"headers":{"headers":{"authorization":"Token bob"}}}`, ""},
 		{"Authorization: Token bad", `{"Authorization":"Token bob"}`, "bob"},
 		{"Authorization: Token ann", `{"other":1,"authorization":"Token bob"}`, "bob"},
 	} {
