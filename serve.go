@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	neturl "net/url"
 	"os"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"imagerequests/db"
 	"imagerequests/graph"
 	"imagerequests/graph/limits"
+	"imagerequests/graph/transport"
 	"imagerequests/imaging"
 	"imagerequests/rest"
 	"imagerequests/web"
@@ -36,7 +38,7 @@ type serve struct {
 	BaseURL      string         `help:"How clients reach this service, for links in REST answers, such as https://images.example.org." setting:"IMAGEREQUESTS_BASE_URL" placeholder:"URL"`
 	Host         []string       `help:"Host name that links may be made from when there is no base URL; loopback names always may. May be given again." setting:"IMAGEREQUESTS_HOSTS" placeholder:"NAME"`
 	TrustedProxy []netip.Prefix `help:"Network of proxies whose forwarded headers are believed, such as 10.0.0.0/8. May be given again." setting:"IMAGEREQUESTS_TRUSTED_PROXIES" placeholder:"CIDR"`
-	Origin       []string       `help:"Origin of web pages that may call the REST interface, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
+	Origin       []string       `help:"Origin of web pages that may use the service from a browser, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
 	Rate         float64        `help:"Requests a second for each user or address, a GraphQL operation of up to 200 points being one; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
 	Burst        int            `help:"Requests that each user or address may send at once." default:"500" setting:"IMAGEREQUESTS_BURST"`
 
@@ -89,10 +91,12 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	if err != nil {
 		return err
 	}
+	streams := transport.NewStreams()
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: streams.Handler(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(streams.Stop) // when nobody can connect any more: who is told goes to another copy, or waits for the next start
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	besides := s.besides(ctx, store, log)
@@ -104,7 +108,7 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 		stopping.Store(true)
 		drain, cancel := context.WithTimeout(context.Background(), drainPatience)
 		defer cancel()
-		if err = server.Shutdown(drain); err != nil {
+		if err = errors.Join(server.Shutdown(drain), streams.Wait(drain)); err != nil {
 			err = errors.Join(fmt.Errorf("some requests were cut off: %w", err), server.Close())
 		}
 	}
@@ -212,6 +216,15 @@ func (s serve) rest() rest.Options {
 	return rest.Options{Prefix: s.Prefix, BaseURL: s.BaseURL, Hosts: s.Host, TrustedProxies: s.TrustedProxy, Origins: s.Origin}
 }
 
+// pages are the origins of pages that may use GraphQL from a browser: those named, and the service's own, which a proxy may
+// reach by another name.
+func (s serve) pages() []string {
+	if u, err := neturl.Parse(s.BaseURL); err == nil && u.Host != "" {
+		return append([]string{u.Scheme + "://" + u.Host}, s.Origin...)
+	}
+	return s.Origin
+}
+
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -251,9 +264,13 @@ func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool)
 	if err != nil {
 		return nil, err
 	}
+	origins, err := transport.NewOrigins(s.pages()...)
+	if err != nil {
+		return nil, err
+	}
 	r := router{
 		graphql: graph.New(graph.Options{
-			Store: store, Auth: authenticator, Throttle: throttle, Log: log, NoIntrospection: s.NoIntrospection, Trusted: trusted,
+			Store: store, Auth: authenticator, Throttle: throttle, Log: log, Origins: origins, NoIntrospection: s.NoIntrospection, Trusted: trusted,
 		}),
 		rest: shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
 	}

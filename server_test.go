@@ -62,7 +62,9 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if pid == 0 {
 		t.Error("no database server is found while the service runs")
 	}
+	socket := connect(t, s.base, "demo-username")
 	s.stop(t)
+	socket.closes(t, 1012)
 	if alive(pid) {
 		t.Errorf("the database server, process %d, is left behind", pid)
 	}

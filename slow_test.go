@@ -16,6 +16,7 @@ func TestSlowBodies(t *testing.T) {
 	s := startServer(t, folder(t), "--demo")
 	for _, request := range []string{
 		"POST /image_requests", "POST /graphql", "GET /image_requests", "POST /healthz", "PUT /graphql", "POST /playground",
+		"POST /graphql as a stream", "GET /graphql?query=%7Bviewer%7Busername%7D%7D as a stream",
 	} {
 		t.Run(strings.ReplaceAll(request, " /", " "), func(t *testing.T) {
 			t.Parallel()
@@ -27,7 +28,12 @@ func TestSlowBodies(t *testing.T) {
 			if err := c.SetDeadline(time.Now().Add(2 * readTimeout)); err != nil {
 				t.Fatal(err)
 			}
-			head := request + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token demo-username\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+			head, streamed := strings.CutSuffix(request, " as a stream")
+			head += " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Token demo-username\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+			if streamed {
+				head += "Accept: text/event-stream\r\n"
+			}
+			head += "\r\n{"
 			if _, err := io.WriteString(c, head); err != nil {
 				t.Fatal(err)
 			}

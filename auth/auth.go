@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"imagerequests/db"
 	"imagerequests/imaging"
@@ -14,25 +15,36 @@ import (
 type Authenticator struct {
 	store *db.Store
 	known map[string]imaging.Actor
+	watch *watch
 }
 
 // New makes an Authenticator over the store's tokens. Known are tokens beside them that this process alone accepts, those
 // of the demonstration: they are never stored, so that they end with it.
 func New(store *db.Store, known map[string]imaging.Actor) *Authenticator {
-	return &Authenticator{store: store, known: known}
+	return &Authenticator{store: store, known: known, watch: newWatch(store.InForce, time.Second)}
 }
 
 // Actor is who sent the request: the zero Actor if it carries no token. UNAUTHENTICATED if what it carries is no token in
 // force, UNAVAILABLE if that cannot be found out.
 func (a *Authenticator) Actor(r *http.Request) (imaging.Actor, error) {
+	t, err := a.token(r)
+	return t.Actor(), err
+}
+
+// token is what the request carries: the zero Token if nothing, one without an id if it is known to this process alone.
+func (a *Authenticator) token(r *http.Request) (imaging.Token, error) {
 	secret, err := Secret(r.Header.Values("Authorization"))
 	if err != nil || secret == "" {
-		return imaging.Actor{}, err
+		return imaging.Token{}, err
 	}
 	if actor, ok := a.known[secret]; ok {
-		return actor, nil
+		return imaging.Token{Username: actor.Username, Roles: actor.Roles, Providers: actor.Providers}, nil
 	}
-	return a.store.Bearer(r.Context(), secret)
+	t, err := a.store.Bearer(r.Context(), secret)
+	if err != nil {
+		return imaging.Token{}, err
+	}
+	return *t, nil
 }
 
 // Secret reads the Authorization header: schemes Token and Bearer, in upper or lower case. It is empty without an error

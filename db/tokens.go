@@ -74,18 +74,29 @@ func (s *Store) Tokens(ctx context.Context, a imaging.Actor) ([]*imaging.Token, 
 	return all, s.translate(err)
 }
 
-// Bearer is who shows this secret. UNAUTHENTICATED if it is not that of a token in force.
-func (s *Store) Bearer(ctx context.Context, secret string) (imaging.Actor, error) {
+// inForce is what makes a token open the door.
+const inForce = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+
+// Bearer is the token with this secret. UNAUTHENTICATED if it is not that of a token in force.
+func (s *Store) Bearer(ctx context.Context, secret string) (*imaging.Token, error) {
 	t := &imaging.Token{}
-	err := s.db.NewSelect().Model(t).Where("secret_hash = ?", imaging.HashSecret(secret)).
-		Where("revoked_at IS NULL").Where("(expires_at IS NULL OR expires_at > now())").Scan(ctx)
+	err := s.db.NewSelect().Model(t).Where("secret_hash = ?", imaging.HashSecret(secret)).Where(inForce).Scan(ctx)
 	if errors.Is(err, sql.ErrNoRows) {
-		return imaging.Actor{}, imaging.Errorf(imaging.Unauthenticated, "Invalid token.")
+		return nil, imaging.Errorf(imaging.Unauthenticated, "Invalid token.")
 	}
 	if err != nil {
-		return imaging.Actor{}, s.translate(err)
+		return nil, s.translate(err)
 	}
-	return t.Actor(), nil
+	return t, nil
+}
+
+// InForce are those of the tokens that are still in force. UNAVAILABLE.
+func (s *Store) InForce(ctx context.Context, ids []uuid.UUID) (still []uuid.UUID, err error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err = s.db.NewSelect().Model((*imaging.Token)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).Where(inForce).Scan(ctx, &still)
+	return still, s.translate(err)
 }
 
 func (s *Store) saveToken(ctx context.Context, tx bun.Tx, a imaging.Actor, action imaging.Action, before, t *imaging.Token) error {

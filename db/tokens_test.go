@@ -1,6 +1,8 @@
 package db_test
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,11 +26,12 @@ func TestCreateToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := b.Bearer(t.Context(), secret)
+		shown, err := b.Bearer(t.Context(), secret)
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, imaging.Actor{Username: in.Username, Roles: in.Roles, Providers: in.Providers}, a)
+		same(t, made, shown)
+		same(t, imaging.Actor{Username: in.Username, Roles: in.Roles, Providers: in.Providers}, shown.Actor())
 		want = append(want, made)
 	}
 	got, err := b.Tokens(t.Context(), admin)
@@ -65,9 +68,11 @@ func TestBearerRefused(t *testing.T) {
 	})
 	_, unknown := b.Bearer(t.Context(), imaging.Secret())
 	for _, secret := range []string{"", "x", "\x00", "' OR true --", expired, revoked, string(token.SecretHash)} {
-		a, err := b.Bearer(t.Context(), secret)
+		shown, err := b.Bearer(t.Context(), secret)
 		refused(t, err, refusal{imaging.Unauthenticated, ""})
-		same(t, imaging.Actor{}, a)
+		if shown != nil {
+			t.Errorf("%q shows %+v", secret, shown)
+		}
 		same(t, unknown.Error(), err.Error())
 	}
 }
@@ -93,4 +98,31 @@ func TestTokenRefused(t *testing.T) {
 		_, err := b.RevokeToken(t.Context(), admin, uuid.New())
 		refused(t, err, refusal{imaging.NotFound, ""})
 	})
+}
+
+// Of many tokens, those in force are told apart from the revoked, the expired and those that never were.
+func TestInForce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	create := func(expires *time.Time) uuid.UUID {
+		t.Helper()
+		_, made, err := b.CreateToken(t.Context(), admin, imaging.Token{Username: "eve", Roles: imaging.Roles, ExpiresAt: expires})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.ID
+	}
+	good, later, past, revoked := create(nil), create(new(time.Now().Add(time.Hour))), create(new(time.Now().Add(-time.Second))), create(nil)
+	if _, err := b.RevokeToken(t.Context(), admin, revoked); err != nil {
+		t.Fatal(err)
+	}
+	still, err := b.InForce(t.Context(), []uuid.UUID{past, good, uuid.New(), revoked, later})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(still, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	same(t, []uuid.UUID{good, later}, still)
+	if still, err := b.InForce(t.Context(), nil); err != nil || len(still) > 0 {
+		t.Errorf("of none: %v, %v", still, err)
+	}
 }

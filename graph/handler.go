@@ -30,6 +30,7 @@ type Options struct {
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
 	Log      *slog.Logger
+	Origins  *transport.Origins // pages of other origins that may use the door from a browser; nil: none
 
 	NoIntrospection bool              // clients may not ask for the schema
 	Trusted         *limits.Documents // the only documents that are carried out, if there are any
@@ -45,7 +46,12 @@ var schema = sync.OnceValue(func() *ast.Schema {
 // New makes the handler that answers GraphQL.
 func New(o Options) http.Handler {
 	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
-	server.AddTransport(transport.HTTP{Admit: o.admit})
+	if o.Origins == nil {
+		o.Origins = &transport.Origins{}
+	}
+	door := transport.Door{Admit: o.admit, Watch: o.Auth.Watch, Origins: o.Origins}
+	server.AddTransport(transport.WebSocket{Door: door})
+	server.AddTransport(transport.HTTP{Door: door})
 	gate := limits.New(schema(), limits.Options{
 		Spend: o.spend, Least: auth.RequestPoints, Introspection: !o.NoIntrospection, Trusted: o.Trusted,
 	})
@@ -56,9 +62,7 @@ func New(o Options) http.Handler {
 	})
 	server.Use(gate)
 	server.Use(extension.Introspection{})
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))
-	return protection.Handler(server)
+	return o.Origins.Handler(server)
 }
 
 // admit finds out who is asking and whether they have budget left.

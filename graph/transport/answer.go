@@ -19,6 +19,7 @@ import (
 const (
 	typeJSON    = "application/json"
 	typeGraphQL = "application/graphql-response+json"
+	typeEvents  = "text/event-stream"
 )
 
 // statuses is what HTTP says of a request that was not let in.
@@ -30,9 +31,10 @@ var statuses = map[imaging.Code]int{
 }
 
 // accept picks the answer's media type: of those we have the one that the client likes best, the earlier one if it likes
-// both; application/json if it says nothing; "" if it takes neither.
-func accept(headers []string) string {
-	best, chosen := 0.0, ""
+// both; application/json if it says nothing; "" if it takes none. It also tells whether the client takes streams at all:
+// a subscription has no other answer.
+func accept(headers []string) (chosen string, streams bool) {
+	best := 0.0
 	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
 		kind, options, err := mime.ParseMediaType(part)
 		if err != nil {
@@ -44,23 +46,34 @@ func accept(headers []string) string {
 				continue
 			}
 		}
-		if kind == "*/*" || kind == "application/*" {
+		switch kind {
+		case "*/*", "application/*":
 			kind = typeJSON
+		case typeEvents:
+			streams = streams || quality > 0
+		case typeJSON, typeGraphQL:
+		default:
+			continue
 		}
-		if (kind == typeJSON || kind == typeGraphQL) && quality > best {
+		if quality > best {
 			best, chosen = quality, kind
 		}
 	}
 	if chosen == "" && strings.TrimSpace(strings.Join(headers, "")) == "" {
-		return typeJSON
+		chosen = typeJSON
 	}
-	return chosen
+	return chosen, streams
 }
 
-// answer writes one response.
+// answer writes one response. Who asked for a stream and gets none gets JSON.
 type answer struct {
 	w           http.ResponseWriter
 	contentType string
+}
+
+func answerTo(w http.ResponseWriter, r *http.Request) (a answer, streams bool) {
+	kind, streams := accept(r.Header.Values("Accept"))
+	return answer{w, kind}, streams
 }
 
 // refuse answers a request that is no GraphQL request.
@@ -74,7 +87,8 @@ func (a answer) refuse(status int, message string) {
 
 // RefuseForeign answers a page of another site that tries to change something.
 func RefuseForeign(w http.ResponseWriter, r *http.Request) {
-	answer{w, accept(r.Header.Values("Accept"))}.fail(imaging.Errorf(imaging.Forbidden, "Pages of other sites may not do this."))
+	a, _ := answerTo(w, r)
+	a.fail(imaging.Errorf(imaging.Forbidden, "Pages of other sites may not do this."))
 }
 
 // fail answers a request that was not let in.
@@ -131,7 +145,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // keep is how large a buffer may have grown to be used again.
 const keep = 1 << 20
 
-// write sends the response. The data, JSON already, is copied as it is; request errors have no data at all.
+// write sends the response. Request errors have no data at all.
 func (a answer) write(status int, response *graphql.Response, withData bool) {
 	b, _ := buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -140,6 +154,24 @@ func (a answer) write(status int, response *graphql.Response, withData bool) {
 			buffers.Put(b)
 		}
 	}()
+	encode(b, response, withData)
+	h := a.w.Header()
+	contentType := a.contentType
+	if contentType == "" || contentType == typeEvents {
+		contentType = typeJSON
+	}
+	h.Set("Content-Type", contentType+"; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "Accept")
+	a.w.WriteHeader(status)
+	_, _ = a.w.Write(b.Bytes()) // a client that left cannot be told
+}
+
+// encode writes the response as JSON. The data is copied out of the executor's buffer, which the next response of a stream uses
+// again.
+func encode(b *bytes.Buffer, response *graphql.Response, withData bool) {
 	b.WriteByte('{')
 	if len(response.Errors) > 0 {
 		member(b, "errors", response.Errors)
@@ -155,18 +187,6 @@ func (a answer) write(status int, response *graphql.Response, withData bool) {
 		member(b, "extensions", response.Extensions)
 	}
 	b.WriteByte('}')
-	h := a.w.Header()
-	contentType := a.contentType
-	if contentType == "" {
-		contentType = typeJSON
-	}
-	h.Set("Content-Type", contentType+"; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Add("Vary", "Accept")
-	a.w.WriteHeader(status)
-	_, _ = a.w.Write(b.Bytes()) // a client that left cannot be told
 }
 
 func member(b *bytes.Buffer, name string, value any) {

@@ -1,5 +1,5 @@
-// Package transport speaks GraphQL over HTTP as its specification says: GET for queries, POST for queries and
-// mutations, application/graphql-response+json and application/json.
+// Package transport speaks GraphQL to the letter of its specifications: over HTTP with JSON, over HTTP with server-sent
+// events, and over WebSocket.
 package transport
 
 import (
@@ -27,10 +27,24 @@ const (
 	bodyDeadline = 10 * time.Second
 )
 
-// HTTP serves one operation a request.
+// HTTP serves one operation a request, as GraphQL over HTTP says: GET for queries, POST for queries and mutations; and, to
+// those who take text/event-stream, subscriptions and all else as GraphQL over SSE says (events.go).
 type HTTP struct {
-	// Admit lets the request in, with the context to serve it in, or refuses it with an error of imaging.
+	Door
+
+	KeepAlive    time.Duration // between two signs of life on a stream that has nothing to say; by default 15 s
+	WriteTimeout time.Duration // for each write of a stream, after which a slow reader is dropped; by default 10 s
+}
+
+// Door is what a transport asks of the house.
+type Door struct {
+	// Admit lets an operation in, with the context to carry it out in, or refuses it with an error of imaging.
 	Admit func(r *http.Request) (context.Context, error)
+	// Watch returns a context that ends, with an error of imaging as its cause, when the token of the request does, and
+	// what to call when it is no longer needed.
+	Watch func(r *http.Request) (ctx context.Context, stop func(), err error)
+	// Origins are the pages that may open sockets and streams.
+	Origins *Origins
 }
 
 var _ graphql.Transport = HTTP{}
@@ -40,10 +54,10 @@ func (HTTP) Supports(*http.Request) bool { return true }
 
 // Do serves one request.
 func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	a := answer{w: w, contentType: accept(r.Header.Values("Accept"))}
+	a, streams := answerTo(w, r)
 	if a.contentType == "" {
-		w.Header().Set("Accept", typeGraphQL+", "+typeJSON)
-		a.refuse(http.StatusNotAcceptable, "Answers are application/graphql-response+json or application/json.")
+		w.Header().Set("Accept", typeGraphQL+", "+typeJSON+", "+typeEvents)
+		a.refuse(http.StatusNotAcceptable, "Answers are application/graphql-response+json, application/json or text/event-stream.")
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -67,19 +81,24 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	}
 	params.Headers = r.Header
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	t.serve(ctx, a, r.Method, params, exec)
-}
-
-func (t HTTP) serve(ctx context.Context, a answer, method string, params *graphql.RawParams, exec graphql.GraphExecutor) {
 	op, errs := exec.CreateOperationContext(ctx, params)
+	kind := ast.Query
+	if errs == nil {
+		kind = op.Operation.Operation
+	}
+	streams = a.contentType == typeEvents || streams && kind == ast.Subscription
 	switch {
+	case kind == ast.Mutation && r.Method == http.MethodGet:
+		w.Header().Set("Allow", "POST")
+		a.refuse(http.StatusMethodNotAllowed, "GET serves queries only.")
+	case kind == ast.Subscription && !streams:
+		a.refuse(http.StatusBadRequest, "Subscriptions are served over WebSocket, with the subprotocol graphql-transport-ws, and as server-sent events, with Accept: text/event-stream.")
+	case streams && t.Origins.Foreign(r):
+		RefuseForeign(w, r)
+	case streams:
+		t.stream(a, r.WithContext(ctx), task{exec, op, errs})
 	case errs != nil:
 		a.request(exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
-	case op.Operation.Operation == ast.Mutation && method == http.MethodGet:
-		a.w.Header().Set("Allow", "POST")
-		a.refuse(http.StatusMethodNotAllowed, "GET serves queries only.")
-	case op.Operation.Operation == ast.Subscription:
-		a.refuse(http.StatusBadRequest, "Subscriptions are not served here.")
 	default:
 		next, ctx := exec.DispatchOperation(ctx, op)
 		if response := next(ctx); response != nil {
