@@ -3,7 +3,8 @@
 // Pages through a list as Relay does: the first page; the next one by the query that relay-compiler made of the
 // refetchable fragment, both joined in one connection of the store; one request fetched again by node(id:).
 //
-//   node page.js BASE TOKEN
+//   node page.js BASE TOKEN ARTIFACTS        the folder that relay-compiler wrote for documents.js
+const { join } = require("node:path");
 const {
   Environment,
   Network,
@@ -18,11 +19,11 @@ const {
 } = require("relay-runtime");
 const { check, graphql, requestImages, suite } = require("../suite.js");
 
-const ListQuery = require("./__generated__/documentsListQuery.graphql.js");
-const list = require("./__generated__/documents_list.graphql.js");
-const request = require("./__generated__/documents_request.graphql.js");
+const [, , base, token, artifacts] = process.argv;
+const ListQuery = require(join(artifacts, "documentsListQuery.graphql.js"));
+const list = require(join(artifacts, "documents_list.graphql.js"));
+const request = require(join(artifacts, "documents_request.graphql.js"));
 
-const [, , base, token] = process.argv;
 const COUNT = 5; // requests, read in pages of two
 
 const environment = new Environment({

@@ -122,4 +122,5 @@ async function main() {
   return `${clients.length} clients are told ${events} events over a stop and a kill, none lost or doubled; closings ${codes.join(" ")}`;
 }
 
-suite(() => main().finally(() => server.kill()));
+process.once("SIGTERM", () => process.exit(143)); // and the server with it
+suite(main);

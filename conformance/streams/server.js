@@ -10,6 +10,7 @@ const { check, poll } = require("../suite.js");
 exports.Server = class {
   constructor(binary, data, log) {
     Object.assign(this, { binary, data, log: openSync(log, "a") });
+    process.on("exit", () => this.process?.kill("SIGKILL"));
   }
 
   async start() {
@@ -35,12 +36,8 @@ exports.Server = class {
   }
 
   async end(signal) {
-    const running = this.process;
-    if (!running || running.exitCode !== null || running.signalCode !== null) {
-      return running?.exitCode;
-    }
-    const ended = once(running, "exit");
-    running.kill(signal);
+    const ended = once(this.process, "exit");
+    this.process.kill(signal);
     const [code, by] = await ended;
     return code ?? by;
   }

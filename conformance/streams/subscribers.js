@@ -2,6 +2,7 @@
 
 // Three clients that frontends use, subscribed to the events of one image request. Each gathers what it is told, and on
 // its reconnect goes on after the last cursor: the first two say so in the argument after, EventSource in Last-Event-ID.
+const { inspect } = require("node:util");
 const { createClient: webSocketClient } = require("graphql-ws");
 const { createClient: sseClient } = require("graphql-sse");
 const { EventSource } = require("eventsource");
@@ -58,6 +59,7 @@ exports.overWebSocket = (base, token, after, imageRequest) => {
     connectionParams: { Authorization: `Token ${token}` },
     retryAttempts: RETRIES.retryAttempts,
     retryWait: RETRIES.wait,
+    shouldRetry: () => true, // also a refused connection, with which it would give up
     on: { connected: () => subscriber.connects++, closed: ({ code }) => subscriber.closes.push(code) },
   });
   const stop = client.subscribe({ query, variables: subscriber.variables }, subscriber.sink());
@@ -108,4 +110,4 @@ exports.overEventSource = (base, token, after, imageRequest) => {
 };
 
 // sound checks that nothing went wrong with a subscriber.
-exports.sound = ({ name, faults }) => check(faults.length === 0, `${name} has no fault, but ${JSON.stringify(faults)}`);
+exports.sound = ({ name, faults }) => check(faults.length === 0, `${name} has no fault, but ${inspect(faults, { depth: 2 })}`);
