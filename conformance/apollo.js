@@ -97,7 +97,8 @@ async function pageAndEdit() {
     pages++;
   } while (shown.pageInfo.hasNextPage);
   const ids = shown.edges.map(({ node }) => node.id);
-  check(ids.join() === made.map(({ id }) => id).reverse().join(), `${pages} pages join to all ${COUNT} requests, newest first`);
+  const newestFirst = made.map(({ id }) => id).reverse();
+  check(ids.join() === newestFirst.join(), `${pages} pages join to all ${COUNT} requests, newest first`);
 
   const input = { imageRequest: ids[0], name: "Renamed by Apollo Client" };
   await client.mutate({ mutation: EditImageRequest, variables: { input } });
@@ -131,5 +132,5 @@ suite(async () => {
   const pages = await pageAndEdit();
   await errors();
   await persistedQueries();
-  return `relayStylePagination joins ${pages} pages, a mutation renews the list, errors have codes, persisted queries are learned`;
+  return `relayStylePagination joins ${pages} pages, a mutation renews the list, errors have codes, queries persist`;
 });

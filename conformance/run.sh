@@ -54,7 +54,7 @@ cleanup() {
     wait "$beside" || true
   fi
   if [ -n "${KEEP:-}" ] || [ "$status" -ne 0 ]; then
-    rm -rf "$work/data" "$work/streams.data" "$work/imagerequests" "$work/node_modules"
+    rm -rf "$work"/data "$work"/*.data "$work/imagerequests" "$work/node_modules"
   fi
   if [ -n "${KEEP:-}" ]; then
     mkdir -p "$KEEP" && cp -R "$work/." "$KEEP"
@@ -219,7 +219,8 @@ codegen_client() (
   ln -sfn "$here/node_modules" "$work/node_modules"
   cd "$work/codegen" &&
     ENDPOINT=$base/graphql "$bin/graphql-codegen" --config codegen.ts &&
-    $tsc --resolveJsonModule --esModuleInterop client.ts && node client.js "$base" "$token"
+    $tsc --resolveJsonModule --esModuleInterop client.ts && node client.js "$base" "$token" &&
+    node "$here/codegen/trusted.js" "$server" "$work/codegen.data" "$work/codegen.server.log" "$token" .
 )
 
 run_relay() { judged relay relay_client; }

@@ -6,9 +6,9 @@
 //
 // Three clients follow one image request while it is edited and the server is stopped, and later killed, and started
 // again: each must end with the very events that the record has.
+const { Server } = require("../server.js");
 const { check, graphql, poll, requestImages, suite } = require("../suite.js");
 const { tryClosings } = require("./closings.js");
-const { Server } = require("./server.js");
 const { overEventSource, overSSE, overWebSocket, sound } = require("./subscribers.js");
 
 const [, , binary, data, log] = process.argv;
@@ -119,8 +119,8 @@ async function main() {
   const [codes] = await Promise.all([tryClosings(server.base, token), wrong().then(() => fromNowOn(one.id))]);
   const events = await restarts(other.id);
   await server.stop();
-  return `${clients.length} clients are told ${events} events over a stop and a kill, none lost or doubled; closings ${codes.join(" ")}`;
+  const names = "graphql-ws, graphql-sse and EventSource";
+  return `${names} are told ${events} events over a stop and a kill, none lost or doubled; closings ${codes.join(" ")}`;
 }
 
-process.once("SIGTERM", () => process.exit(143)); // and the server with it
 suite(main);
