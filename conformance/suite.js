@@ -3,7 +3,7 @@
 // What the suites written in JavaScript share. A suite prints what helps to understand a failure, and as its last line
 // what it has shown.
 
-const PATIENCE = 120_000; // milliseconds; a suite that takes longer hangs
+const PATIENCE = 300_000; // milliseconds; a suite that takes longer hangs
 
 // suite runs main, prints the line that it answers, and fails if it throws.
 exports.suite = (main) => {
