@@ -5,7 +5,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/Khan/genqlient/graphql"
 	"github.com/google/uuid"
-	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"genqlient/api"
 )
@@ -93,11 +92,13 @@ func list(ctx context.Context, client graphql.Client, tag string, made []string)
 	return nil
 }
 
-// code is extensions.code of the first GraphQL error; "" if there is none.
-func code(err error) any {
-	var list gqlerror.List
-	if !errors.As(err, &list) || len(list) == 0 {
+// code is extensions.code of the first GraphQL error; "" if there is none. What genqlient returns is a list of them, of a
+// type that is read as JSON here: only the server's own packages may know the library that it comes from.
+func code(err error) string {
+	var list []struct{ Extensions struct{ Code string } }
+	text, _ := json.Marshal(err)
+	if json.Unmarshal(text, &list) != nil || len(list) == 0 {
 		return ""
 	}
-	return list[0].Extensions["code"]
+	return list[0].Extensions.Code
 }
