@@ -4,7 +4,7 @@ SHELL := /bin/sh
 GO    ?= go
 FUZZ  ?= 20s
 
-.PHONY: help run build test check generate generated lint go-test fuzz conformance leases schema clean
+.PHONY: help run build test check generate generated lint go-test fuzz conformance leases schema released clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ leases: postgres ## the proof of leases at its full length, some minutes; docs/l
 
 schema: postgres ## write db/schema.sql anew from the migrations
 	$(GO) test ./db -run TestSchema -update
+
+released: ## at a release: keep schema.graphqls as what later changes must not break
+	cp schema.graphqls conformance/released.graphqls
 
 clean: ## remove what was built; never the data
 	rm -rf bin conformance/node_modules

@@ -4,14 +4,17 @@
 //
 //   node playground.js BASE SCREENSHOT        CHROMIUM names the browser, by default the one in PATH
 //
-// Fails on a console error, a violation of the Content-Security-Policy, a request to any other host, and on an
-// example that does not answer with data alone.
+// Fails on a console error, a violation of the Content-Security-Policy, a request to any other host, on an example that
+// does not answer with data alone, and on a subscription that does not show an event as it happens.
 const { execFileSync } = require("node:child_process");
+const { isDeepStrictEqual } = require("node:util");
 const { chromium } = require("playwright-core");
+const { graphql, poll } = require("./suite.js");
 
 const [, , base, screenshot] = process.argv;
 const origin = new URL(base).origin;
 const PATIENCE = 30_000; // milliseconds for each step
+const stopped = new Set(); // requests that were broken off on purpose
 
 const flags = [
   "--disable-gpu",
@@ -64,7 +67,11 @@ async function watch(page) {
       faults.push(`request to another host: ${request.method()} ${url}`);
     }
   });
-  page.on("requestfailed", (request) => faults.push(`failed: ${request.url()}: ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) => {
+    if (!stopped.has(request)) {
+      faults.push(`failed: ${request.url()}: ${request.failure()?.errorText}`);
+    }
+  });
   await page.exposeFunction("reportViolation", (text) => faults.push(`Content-Security-Policy: ${text}`));
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (event) => {
@@ -94,18 +101,20 @@ async function tryExamples(page) {
   for (let i = 0; i < count; i++) {
     const name = (await tabs.nth(i).innerText()).trim();
     await tabs.nth(i).click();
-    const { query, result } = await runTab(page, name, i % 2 === 0).catch((error) => {
+    const { kind, result } = await runTab(page, name, i % 2 === 0).catch((error) => {
       throw new Error(`the example ${name}: ${error.message}`);
     });
     if (!result.data || result.errors || Object.values(result.data).includes(null)) {
       throw new Error(`the example ${name} answers ${JSON.stringify(result)}`);
     }
     names.push(name);
-    kinds.add(/^\s*(query|mutation)\b/m.exec(query)?.[1]);
+    kinds.add(kind);
     viewer ??= result.data.viewer?.username;
   }
-  if (!kinds.has("query") || !kinds.has("mutation")) {
-    throw new Error(`the examples have no query, or no mutation: ${names.join(", ")}`);
+  for (const kind of ["query", "mutation", "subscription"]) {
+    if (!kinds.has(kind)) {
+      throw new Error(`the examples have no ${kind}: ${names.join(", ")}`);
+    }
   }
   if (viewer !== "username") {
     throw new Error(`the playground opens signed in as ${viewer}, not as username`);
@@ -121,29 +130,53 @@ async function runTab(page, name, byButton) {
     (name) => document.querySelector(".graphiql-query-editor .CodeMirror")?.CodeMirror.operationName === name,
     name,
   );
-  const answered = page.waitForResponse((r) => new URL(r.url()).pathname === "/graphql" && r.request().method() === "POST");
+  const sent = page.waitForRequest((r) => new URL(r.url()).pathname === "/graphql" && r.method() === "POST");
   if (byButton) {
     await page.locator(".graphiql-execute-button").click();
   } else {
     await page.locator(".graphiql-query-editor .CodeMirror").first().click();
     await page.keyboard.press("Control+Enter");
   }
-  const response = await answered;
-  const { query } = response.request().postDataJSON();
-  const want = JSON.parse(await response.text());
-  // The editor draws visible lines only, so its model is read, not its elements.
-  const shown = await page.waitForFunction(
-    (text) => {
-      const shown = document.querySelector(".result-window .CodeMirror")?.CodeMirror.getValue();
-      try {
-        return JSON.stringify(JSON.parse(shown).data ?? null) === text && shown;
-      } catch {
-        return false;
-      }
-    },
-    JSON.stringify(want.data ?? null),
+  const request = await sent;
+  const { query, variables } = request.postDataJSON();
+  const kind = /^\s*(query|mutation|subscription)\b/m.exec(query)?.[1];
+  if (kind === "subscription") {
+    const result = await watchTab(page, variables.id, request.headers().authorization);
+    stopped.add(request);
+    await page.locator(".graphiql-execute-button").click();
+    return { kind, result };
+  }
+  const want = JSON.parse(await (await request.response()).text());
+  return { kind, result: await shown(page, (result) => isDeepStrictEqual(result.data, want.data)) };
+}
+
+// watchTab waits until the subscription in front shows an event, changes the image request that it watches, and waits
+// until that is shown.
+async function watchTab(page, imageRequest, authorization) {
+  await shown(page, ({ data }) => data?.events);
+  const { editImageRequest } = await graphql(
+    base,
+    authorization.replace(/^Token /, ""),
+    `mutation EditImageRequest($input: EditImageRequestInput!) {
+      editImageRequest(input: $input) { imageRequest { events(last: 1) { nodes { seq } } } }
+    }`,
+    { input: { imageRequest, description: `Watched ${crypto.randomUUID()}` } },
   );
-  return { query, result: JSON.parse(await shown.jsonValue()) };
+  const [{ seq }] = editImageRequest.imageRequest.events.nodes;
+  return shown(page, ({ data }) => data?.events.seq >= seq); // a worker may already have told more
+}
+
+// shown answers what the result pane shows as soon as it passes the test. The editor draws visible lines only, so its
+// model is read, not its elements.
+async function shown(page, test) {
+  let result;
+  await poll("the result is shown", async () => {
+    const pane = () => document.querySelector(".result-window .CodeMirror")?.CodeMirror.getValue();
+    const text = (await page.evaluate(pane)) || "{}";
+    result = text.startsWith("{") ? JSON.parse(text) : {};
+    return test(result);
+  });
+  return result;
 }
 
 main().then(

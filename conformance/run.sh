@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs outside judges against the real server: run.sh [dredd] [openapi] [playground], by default all of them.
+# Runs outside judges against the real server: run.sh [SUITE]…, by default all of them. README.md tells what each shows.
 #
 #   CI=true   what cannot be run here is a failure, not left out
 #   SERVER    a binary to try instead of building one
@@ -10,19 +10,24 @@ root=$(dirname "$here")
 bin=$here/node_modules/.bin
 token=demo-username
 oapi_codegen=github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen@v2.8.2
+tsc="$bin/tsc --strict --noEmitOnError --target es2022 --lib es2022,dom --module commonjs --moduleDetection force"
 export NODE_NO_WARNINGS=1 REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true GOWORK=off
 
+# Always in this order: the playground's examples change the documented item. Streams has a server of its own, which it
+# stops and kills, and goes on beside the others.
+all="streams linters inspector dredd audits openapi codegen relay apollo urql genqlient playground"
+suites=" ${*:-$all} "
 for suite in "$@"; do
-  case $suite in
-  dredd | openapi | playground) ;;
-  *) echo "usage: run.sh [dredd] [openapi] [playground]" >&2; exit 2 ;;
+  case " $all " in
+  *" $suite "*) ;;
+  *) echo "usage: run.sh [SUITE]...   of $all" >&2; exit 2 ;;
   esac
 done
-suites=" ${*:-dredd openapi playground} "
 
 passed=0
 failed=0
-pid=
+pid= # of the server
+beside= # of the suite that runs beside the others
 # The server, started as root, runs its database as another user, who must be able to pass through this folder.
 work=$(mktemp -d "${TMPDIR:-/tmp}/conformance.XXXXXX")
 chmod 711 "$work"
@@ -44,11 +49,16 @@ cleanup() {
   status=$?
   trap - EXIT
   stop
+  if [ -n "$beside" ]; then
+    kill "$beside" 2>/dev/null || true
+    wait "$beside" || true
+  fi
+  if [ -n "${KEEP:-}" ] || [ "$status" -ne 0 ]; then
+    rm -rf "$work"/data "$work"/*.data "$work/imagerequests" "$work/node_modules"
+  fi
   if [ -n "${KEEP:-}" ]; then
-    rm -rf "$work/data" "$work/imagerequests"
     mkdir -p "$KEEP" && cp -R "$work/." "$KEEP"
   elif [ "$status" -ne 0 ]; then
-    rm -rf "$work/data" "$work/imagerequests"
     echo "logs are in $work" >&2
     exit "$status"
   fi
@@ -59,23 +69,58 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-pass() { passed=$((passed + 1)); echo "$1"; }
-fail() { failed=$((failed + 1)); echo "$1"; }
+# A suite prints what it has to say, and succeeds, fails, or answers 3 if it was left out.
+pass() { echo "$1"; }
+fail() { echo "$1"; return 1; }
 
 # left_out tells why something is not run: good enough for a person's machine, a failure on CI.
 left_out() {
-  if [ "${CI:-}" = true ]; then fail "$1: FAILED: $2"; else echo "$1: left out: $2"; fi
+  [ "${CI:-}" != true ] || fail "$1: FAILED: $2" || return 1
+  echo "$1: left out: $2"
+  return 3
+}
+
+# counted adds up how suites ended.
+counted() {
+  case $1 in
+  0) passed=$((passed + 1)) ;;
+  3) ;;
+  *) failed=$((failed + 1)) ;;
+  esac
 }
 
 # shown prints a log, indented, to explain a failure.
 shown() { sed 's/^/    /' "$1" | tail -n 60; }
 
-start_server() {
+# judged SUITE COMMAND…: a judge whose last line tells what was shown.
+judged() {
+  suite=$1
+  shift
+  status=0
+  "$@" >"$work/$suite.log" 2>&1 || status=$?
+  told "$suite" "$status"
+}
+
+# told SUITE STATUS: how a judge ended, from its log.
+told() {
+  if [ "$2" -eq 0 ]; then
+    pass "$1: $(tail -n 1 "$work/$1.log")"
+  else
+    echo "$1: FAILED"
+    shown "$work/$1.log"
+    return 1
+  fi
+}
+
+build_server() {
   server=${SERVER:-}
   if [ -z "$server" ]; then
     server=$work/imagerequests
     (cd "$root" && go build -o "$server" .)
   fi
+}
+
+start_server() {
   port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
   base=http://127.0.0.1:$port
   "$server" serve --demo --listen "127.0.0.1:$port" --data "$work/data" >"$work/server.log" 2>&1 &
@@ -100,10 +145,11 @@ run_dredd() {
   if [ "$status" -eq 0 ] && [ "$counts" = "3 passing, 0 failing, 0 errors, 0 skipped, 3 total" ]; then
     pass "dredd: 3 passing, 0 failing"
   else
-    fail "dredd: FAILED: ${counts:-no counts}, exit code $status"
+    echo "dredd: FAILED: ${counts:-no counts}, exit code $status"
     # Of Dredd's report, what is wrong; the whole exchange stands in the log.
     sed -n '/^fail:/,/^request:/p; /^error:/p' "$log" | grep -v '^request:' >"$work/dredd.short" || cp "$log" "$work/dredd.short"
     shown "$work/dredd.short"
+    return 1
   fi
 }
 
@@ -114,7 +160,7 @@ openapi_step() {
   if "$@" >"$work/$step.log" 2>&1; then
     return 0
   fi
-  fail "openapi: FAILED: $step"
+  echo "openapi: FAILED: $step"
   shown "$work/$step.log"
   return 1
 }
@@ -122,12 +168,12 @@ openapi_step() {
 run_openapi() {
   openapi_step fetch fetch_document &&
     openapi_step redocly lint_document &&
-    openapi_step typescript typescript_client || return 0
+    openapi_step typescript typescript_client || return 1
   if [ "${CI:-}" != true ] && ! (cd "$here/goclient" && go mod download) >"$work/goclient.log" 2>&1; then
     pass "openapi: 0 errors, 0 warnings; the TypeScript client works; the Go client left out: its modules cannot be fetched"
     return 0
   fi
-  openapi_step goclient go_client || return 0
+  openapi_step goclient go_client || return 1
   pass "openapi: 0 errors, 0 warnings; the TypeScript and the Go client compile and work"
 }
 
@@ -148,8 +194,7 @@ typescript_client() {
   mkdir -p "$work/ts"
   cp "$here/client.ts" "$work/ts"
   "$bin/openapi-typescript" "$work/openapi.json" -o "$work/ts/schema.d.ts" &&
-    "$bin/tsc" --strict --noEmitOnError --target es2022 --lib es2022,dom --module commonjs --moduleDetection force \
-      "$work/ts/client.ts" && node "$work/ts/client.js" "$base" "$token"
+    $tsc "$work/ts/client.ts" && node "$work/ts/client.js" "$base" "$token"
 }
 
 go_client() (
@@ -160,32 +205,95 @@ go_client() (
     go vet ./... && go run . "$base" "$token"
 )
 
+run_linters() { judged linters node "$here/linters.js"; }
+run_inspector() { judged inspector node "$here/inspector.js"; }
+run_audits() { judged audits node "$here/audits.js" "$base"; }
+run_apollo() { judged apollo node "$here/apollo.js" "$base" "$token"; }
+run_urql() { judged urql node "$here/urql.js" "$base" "$token"; }
+
+run_codegen() { judged codegen codegen_client; }
+
+codegen_client() (
+  mkdir -p "$work/codegen"
+  cp "$here/codegen/"* "$work/codegen"
+  ln -sfn "$here/node_modules" "$work/node_modules"
+  cd "$work/codegen" &&
+    ENDPOINT=$base/graphql "$bin/graphql-codegen" --config codegen.ts &&
+    $tsc --resolveJsonModule --esModuleInterop client.ts && node client.js "$base" "$token" &&
+    node "$here/codegen/trusted.js" "$server" "$work/codegen.data" "$work/codegen.server.log" "$token" .
+)
+
+run_relay() { judged relay relay_client; }
+
+relay_client() (
+  mkdir -p "$work/relay"
+  cp "$here/relay/documents.js" "$here/relay/relay.config.json" "$work/relay"
+  cp "$root/schema.graphqls" "$work/relay/schema.graphql" # the only ending that relay-compiler reads
+  cd "$work/relay" && "$bin/relay-compiler" relay.config.json &&
+    node "$here/relay/page.js" "$base" "$token" "$work/relay/__generated__"
+)
+
+run_genqlient() {
+  if [ "${CI:-}" != true ] && ! (cd "$here/genqlient" && go mod download) >"$work/genqlient.log" 2>&1; then
+    left_out genqlient "its modules cannot be fetched"
+    return
+  fi
+  judged genqlient genqlient_client
+}
+
+genqlient_client() (
+  mkdir -p "$work/genqlient/api"
+  cp "$here/genqlient/"* "$root/schema.graphqls" "$work/genqlient"
+  cd "$work/genqlient" &&
+    go tool genqlient genqlient.yaml && go vet ./... && go run . "$base" "$token"
+)
+
 run_playground() {
   if [ -z "${CHROMIUM:-}" ] && ! command -v chromium >/dev/null; then
     left_out playground "no chromium"
-  elif node "$here/playground.js" "$base" "$work/playground.png" >"$work/playground.log" 2>&1; then
-    pass "playground: $(tail -n 1 "$work/playground.log")"
   else
-    fail "playground: FAILED"
-    shown "$work/playground.log"
+    judged playground node "$here/playground.js" "$base" "$work/playground.png"
   fi
+}
+
+begin_streams() {
+  node "$here/streams/run.js" "$server" "$work/streams.data" "$work/streams.server.log" >"$work/streams.log" 2>&1 &
+  beside=$!
+}
+
+end_streams() {
+  ended=0
+  wait "$beside" || ended=$?
+  beside=
+  told streams "$ended" || true
+  counted "$ended"
 }
 
 "$here/install.sh" || true # what is missing then is told below, suite by suite
 if [ -x "$bin/dredd" ] && command -v node >/dev/null; then
+  build_server
+  case $suites in *" streams "*) begin_streams ;; esac
   start_server
-  # Always in this order: the playground's examples change the documented item.
-  for suite in dredd openapi playground; do
-    case $suites in *" $suite "*) "run_$suite" ;; esac
+  for suite in ${all#streams}; do
+    case $suites in *" $suite "*)
+      ended=0
+      "run_$suite" || ended=$?
+      counted "$ended"
+      ;;
+    esac
   done
+  [ -z "$beside" ] || end_streams
   stop
   [ "$ended" -eq 0 ] || {
-    fail "server: FAILED: told to stop, it ended with status $ended"
+    echo "server: FAILED: told to stop, it ended with status $ended"
     shown "$work/server.log"
+    counted 1
   }
 else
   for suite in $suites; do
-    left_out "$suite" "its packages are not installed"
+    ended=0
+    left_out "$suite" "its packages are not installed" || ended=$?
+    counted "$ended"
   done
 fi
 echo "$passed passed, $failed failed"

@@ -10,10 +10,10 @@ const (
 )
 
 // Examples are the tabs that show a newcomer the life of an image request: look around, read one, ask for one, see what a
-// reviewer sees, decide, watch the imaging, and ask for one version more. Each can be run at once on the demonstration
+// reviewer sees, decide, watch and follow the imaging, and ask for one version more. Each can be run at once on the demonstration
 // data, in this order: a decision is made on a revision, and an edit makes a new one.
 func Examples() []Tab {
-	return []Tab{whoAmI, oneImageRequest, requestImage, reviewQueue, decide, progress, editAndAddVersion}
+	return []Tab{whoAmI, oneImageRequest, requestImage, reviewQueue, decide, watch, progress, editAndAddVersion}
 }
 
 var whoAmI = Tab{Query: `# Welcome. Ctrl-Enter or the button runs this.
@@ -192,6 +192,44 @@ mutation Decide($version: ID!, $revision: Int!) {
   "revision": 1
 }`,
 	User: "reviewer",
+}
+
+var watch = Tab{
+	Query: `# Whatever happens to a request, as it happens: first
+# what did so far, then a worker making the image. The
+# last event is shown; the button stops it. With null
+# in place of "" it starts now, with the cursor of an
+# event after that: so a client that was cut off
+# misses nothing.
+subscription Watch($id: ID!, $after: String = "") {
+  events(imageRequest: $id, after: $after) {
+    cursor
+    seq
+    at
+    actor
+    action
+    from
+    to
+    message
+    changes {
+      field
+      from
+      to
+    }
+    version {
+      version
+      status
+      progress {
+        stage
+        percent
+      }
+    }
+  }
+}
+`,
+	Variables: `{
+  "id": "` + draftRequest + `"
+}`,
 }
 
 var progress = Tab{

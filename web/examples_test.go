@@ -53,7 +53,7 @@ func TestExamplesFitTheSchema(t *testing.T) {
 			t.Errorf("%s: variables: %v", op.Name, err)
 		}
 	}
-	want := []string{"WhoAmI", "OneImageRequest", "RequestImage", "ReviewQueue", "Decide", "Progress", "EditAndAddVersion"}
+	want := []string{"WhoAmI", "OneImageRequest", "RequestImage", "ReviewQueue", "Decide", "Watch", "Progress", "EditAndAddVersion"}
 	if diff := cmp.Diff(want, titles); diff != "" {
 		t.Errorf("tabs (-want +got):\n%s", diff)
 	}

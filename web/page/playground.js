@@ -91,7 +91,7 @@ function send(endpoint, params, { headers = {}, documentAST }) {
     method: "POST",
     headers: {
       "Content-Type": "application/json",
-      Accept: "application/graphql-response+json, application/json" + (streaming ? ", text/event-stream" : ""),
+      Accept: streaming ? "text/event-stream" : "application/graphql-response+json, application/json",
       ...withoutComments(headers),
     },
     body: JSON.stringify(params),
@@ -138,7 +138,8 @@ function subscribe(endpoint, init) {
   };
 }
 
-// readEvents hands each result of the stream to the sink, and returns when the stream has ended.
+// readEvents hands each result of the stream to the sink, and returns when the subscription has ended. It fails if the
+// stream breaks off before.
 async function readEvents(response, sink) {
   if (!response.headers.get("Content-Type")?.startsWith("text/event-stream")) {
     sink.next(await readResult(response));
@@ -148,7 +149,7 @@ async function readEvents(response, sink) {
   for (let rest = ""; ; ) {
     const { value, done } = await reader.read();
     if (done) {
-      return;
+      throw new Error("The connection was lost. Run it again.");
     }
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();
