@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+	"unicode"
 
 	"imagerequests/db"
 	"imagerequests/db/dbtest"
@@ -266,4 +267,34 @@ func dump(t testing.TB, cfg safedriver.Config) string {
 	}
 	text := noise.ReplaceAllString(string(out), "")
 	return strings.TrimSpace(regexp.MustCompile(`\n{3,}`).ReplaceAllString(text, "\n\n")) + "\n"
+}
+
+// Step 2 makes of every text that was searched by its lower case the one that is searched now.
+func TestSearchTextsAreFolded(t *testing.T) {
+	t.Parallel()
+	cfg := dbtest.Empty(t)
+	s, pool := dbtest.Open(t, cfg), dbtest.SQL(t, cfg)
+	steps, err := db.Migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.MigrateTo(t.Context(), steps[:1]); err != nil {
+		t.Fatal(err)
+	}
+	var letters []rune
+	for r := range unicode.MaxRune + 1 {
+		if unicode.SimpleFold(r) != r || unicode.ToLower(r) != r || unicode.ToUpper(r) != r {
+			letters = append(letters, r)
+		}
+	}
+	text := string(letters)
+	execute(t, pool, "INSERT INTO providers VALUES (1, 'one', true, false)")
+	execute(t, pool, `INSERT INTO image_requests (id, name, description, tags, created_by, visibility, shared_with, start_date, revision, status, instance, provider_id, search_text)
+		VALUES (gen_random_uuid(), 'a', $1, '{}', 'ann', 'PUBLIC', '{}', now(), 1, 'PENDING', gen_random_uuid(), 1, $2)`, text, strings.ToLower("a\n"+text))
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := imaging.ImageRequest{Name: "a", Description: text, Versions: []*imaging.Version{{}}}
+	r.Settle()
+	same(t, r.SearchText, one[string](t, pool, "SELECT search_text FROM image_requests"))
 }

@@ -78,9 +78,9 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []uuid.UUID) ([]imaging.Node, error)
 	Viewer(ctx context.Context) (*imaging.Actor, error)
 	ImageRequest(ctx context.Context, id uuid.UUID) (*imaging.ImageRequest, error)
-	ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.ImageRequestFilter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error)
+	ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error)
 	Version(ctx context.Context, id uuid.UUID) (*imaging.Version, error)
-	Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.VersionFilter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error)
+	Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error)
 	PreviewImageRequest(ctx context.Context, input imaging.RequestImageInput) (*imaging.ImageRequestPreview, error)
 	Providers(ctx context.Context) ([]*imaging.Provider, error)
 }
@@ -794,8 +794,10 @@ enum ImageRequestOrderField {
 
 "What versions can be ordered by."
 enum VersionOrderField {
-  "When it was asked for."
+  "When it was asked for. Ascending, it is the queue that reviewers and workers take from."
   START_DATE
+  "The name of its image request, by code point."
+  NAME
   "Its status, by the status's name."
   STATUS
 }
@@ -816,52 +818,76 @@ input VersionOrder {
   direction: OrderDirection! = DESC
 }
 
-"Which image requests are wanted: those that meet everything given here."
+"""
+Which image requests are wanted: those that meet everything given here. A field that is left out or null asks for nothing.
+INVALID for each bad field.
+"""
 input ImageRequestFilter {
-  "One of these ids, at most 100."
+  "Has one of these ids; at most 100. An empty list wants none."
   ids: [ID!]
-  "The newest version has one of these statuses."
+  "The newest version has one of these statuses; at most 100. An empty list wants none."
   status: [Status!]
-  "Owned by this user."
+  "Owned by this user, by the exact name; at most 150 characters."
   createdBy: String
-  "The newest version is made on this provider."
+  "The newest version is made on the provider of this number."
   provider: Int
-  "Carries all of these tags, each word for word."
+  "Carries all of these tags, each word for word; at most 100 of at most 128 characters. An empty list wants all."
   tags: [String!]
   "Has this visibility."
   visibility: Visibility
   "The newest version is made from this instance."
   instance: ID
-  "Asked for at this time or later."
+  "Has a startDate at this time or later."
   startedFrom: DateTime
-  "Asked for before this time."
+  "Has a startDate before this time."
   startedBefore: DateTime
-  "Ends at this time or later."
+  "Has an endDate, at this time or later."
   endsFrom: DateTime
-  "Ends before this time."
+  "Has an endDate, before this time."
   endsBefore: DateTime
-  "false: those not retired; true: those retired; null: both."
+  "With false, those that are not retired: without an endDate, or with one in the future. With true, those that are. With null, both."
   ended: Boolean = false
-  "All of these words occur somewhere in name, description or tags, in upper or lower case; at most 256 characters."
+  """
+  Words, parted by blanks; at most 256 characters in all. Each occurs somewhere in the name, the description or one tag: as a
+  whole or as a part of a longer word, in upper or lower case. No character has a special meaning, and accents count. Blanks
+  alone want all.
+  """
   search: String
 }
 
-"Which versions are wanted: those that meet everything given here."
+"""
+Which versions are wanted: those that meet everything given here. A field that is left out or null asks for nothing.
+INVALID for each bad field.
+"""
 input VersionFilter {
-  "One of these statuses."
-  status: [Status!]
-  "Made on this provider."
-  provider: Int
-  "Made from this instance."
-  instance: ID
-  "Of this image request."
+  "Has one of these ids; at most 100. An empty list wants none."
+  ids: [ID!]
+  "Belongs to this image request."
   imageRequest: ID
-  "Of image requests owned by this user."
+  "Has one of these statuses; at most 100. An empty list wants none."
+  status: [Status!]
+  "Belongs to an image request owned by this user, by the exact name; at most 150 characters."
   createdBy: String
-  "Asked for at this time or later."
+  "Is made on the provider of this number."
+  provider: Int
+  "Belongs to an image request that carries all of these tags, each word for word; at most 100 of at most 128 characters. An empty list wants all."
+  tags: [String!]
+  "Belongs to an image request of this visibility."
+  visibility: Visibility
+  "Is made from this instance."
+  instance: ID
+  "Has a startDate at this time or later."
   startedFrom: DateTime
-  "Asked for before this time."
+  "Has a startDate before this time."
   startedBefore: DateTime
+  "Has an endDate, at this time or later."
+  endsFrom: DateTime
+  "Has an endDate, before this time."
+  endsBefore: DateTime
+  "With false, those without an endDate, or with one in the future. With true, those that have ended. With null, both."
+  ended: Boolean
+  "Belongs to an image request that a search for these words finds, as search in ImageRequestFilter says; at most 256 characters."
+  search: String
 }
 
 "Where a page of a list begins and ends, and what lies beyond it."
@@ -2269,8 +2295,8 @@ func (ec *executionContext) field_Query_imageRequests_args(ctx context.Context, 
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*imaging.ImageRequestFilter, error) {
-			return ec.unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐImageRequestFilter(ctx, v)
+		func(ctx context.Context, v any) (*imaging.Filter, error) {
+			return ec.unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2379,8 +2405,8 @@ func (ec *executionContext) field_Query_versions_args(ctx context.Context, rawAr
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*imaging.VersionFilter, error) {
-			return ec.unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐVersionFilter(ctx, v)
+		func(ctx context.Context, v any) (*imaging.Filter, error) {
+			return ec.unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3353,8 +3379,8 @@ func (ec *executionContext) _EventConnection_pageInfo(ctx context.Context, field
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4398,8 +4424,8 @@ func (ec *executionContext) _ImageRequestConnection_pageInfo(ctx context.Context
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5354,7 +5380,7 @@ func (ec *executionContext) fieldContext_Mutation_saveProvider(ctx context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5363,7 +5389,7 @@ func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field gra
 			return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.HasNextPage, nil
+			return obj.HasNextPage(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -5374,10 +5400,10 @@ func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
+	return graphql.NewScalarFieldContext("PageInfo", field, true, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5386,7 +5412,7 @@ func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field
 			return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.HasPreviousPage, nil
+			return obj.HasPreviousPage(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -5397,10 +5423,10 @@ func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field
 	)
 }
 func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
+	return graphql.NewScalarFieldContext("PageInfo", field, true, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5423,7 +5449,7 @@ func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context,
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
 }
 
-func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5873,7 +5899,7 @@ func (ec *executionContext) _Query_imageRequests(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().ImageRequests(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.ImageRequestFilter), fc.Args["orderBy"].(*imaging.Order))
+			return ec.Resolvers.Query().ImageRequests(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.Filter), fc.Args["orderBy"].(*imaging.Order))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Connection[*imaging.ImageRequest]) graphql.Marshaler {
@@ -5961,7 +5987,7 @@ func (ec *executionContext) _Query_versions(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Versions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.VersionFilter), fc.Args["orderBy"].(*imaging.Order))
+			return ec.Resolvers.Query().Versions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.Filter), fc.Args["orderBy"].(*imaging.Order))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Connection[*imaging.Version]) graphql.Marshaler {
@@ -7378,8 +7404,8 @@ func (ec *executionContext) _VersionConnection_pageInfo(ctx context.Context, fie
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9213,8 +9239,8 @@ func UnmarshalFailVersionInput(ctx context.Context, raw any) (imaging.FailVersio
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputImageRequestFilter(ctx context.Context, obj any) (imaging.ImageRequestFilter, error) {
-	var it imaging.ImageRequestFilter
+func (ec *executionContext) unmarshalInputImageRequestFilter(ctx context.Context, obj any) (imaging.Filter, error) {
+	var it imaging.Filter
 	if obj == nil {
 		return it, nil
 	}
@@ -9337,8 +9363,8 @@ func (ec *executionContext) unmarshalInputImageRequestFilter(ctx context.Context
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalImageRequestFilter(ctx context.Context, raw any) (imaging.ImageRequestFilter, error) {
-	var out imaging.ImageRequestFilter
+func UnmarshalImageRequestFilter(ctx context.Context, raw any) (imaging.Filter, error) {
+	var out imaging.Filter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ImageRequestFilter", raw, &out)
 	return out, err
 }
@@ -10005,8 +10031,8 @@ func UnmarshalTransferImageRequestInput(ctx context.Context, raw any) (imaging.T
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj any) (imaging.VersionFilter, error) {
-	var it imaging.VersionFilter
+func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj any) (imaging.Filter, error) {
+	var it imaging.Filter
 	if obj == nil {
 		return it, nil
 	}
@@ -10016,34 +10042,20 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"status", "provider", "instance", "imageRequest", "createdBy", "startedFrom", "startedBefore"}
+	fieldsInOrder := [...]string{"ids", "imageRequest", "status", "createdBy", "provider", "tags", "visibility", "instance", "startedFrom", "startedBefore", "endsFrom", "endsBefore", "ended", "search"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
 			continue
 		}
 		switch k {
-		case "status":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
-			data, err := ec.unmarshalOStatus2ᚕimagerequestsᚋimagingᚐStatusᚄ(ctx, v)
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋgoogleᚋuuidᚐUUIDᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Status = data
-		case "provider":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
-			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Provider = data
-		case "instance":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("instance"))
-			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Instance = data
+			it.IDs = data
 		case "imageRequest":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("imageRequest"))
 			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
@@ -10051,6 +10063,13 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.ImageRequest = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOStatus2ᚕimagerequestsᚋimagingᚐStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = data
 		case "createdBy":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdBy"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -10058,6 +10077,34 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.CreatedBy = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "visibility":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("visibility"))
+			data, err := ec.unmarshalOVisibility2ᚖimagerequestsᚋimagingᚐVisibility(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Visibility = data
+		case "instance":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("instance"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Instance = data
 		case "startedFrom":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedFrom"))
 			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
@@ -10072,6 +10119,34 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.StartedBefore = data
+		case "endsFrom":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsFrom"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndsFrom = data
+		case "endsBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndsBefore = data
+		case "ended":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ended"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ended = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
 		}
 	}
 	return it, nil
@@ -10083,8 +10158,8 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalVersionFilter(ctx context.Context, raw any) (imaging.VersionFilter, error) {
-	var out imaging.VersionFilter
+func UnmarshalVersionFilter(ctx context.Context, raw any) (imaging.Filter, error) {
+	var out imaging.Filter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "VersionFilter", raw, &out)
 	return out, err
 }
@@ -11345,7 +11420,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 
 var pageInfoImplementors = []string{"PageInfo"}
 
-func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *imaging.PageInfo) graphql.Marshaler {
+func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *db.PageInfo) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, pageInfoImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -11355,24 +11430,26 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("PageInfo")
 		case "hasNextPage":
-			out.Values[i] = ec._PageInfo_hasNextPage(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PageInfo_hasNextPage(ctx, field, obj)
+				})
 		case "hasPreviousPage":
-			out.Values[i] = ec._PageInfo_hasPreviousPage(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PageInfo_hasPreviousPage(ctx, field, obj)
+				})
 		case "startCursor":
 			out.Values[i] = ec._PageInfo_startCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -13033,8 +13110,12 @@ func (ec *executionContext) marshalNOrderDirection2imagerequestsᚋimagingᚐDir
 	return res
 }
 
-func (ec *executionContext) marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-	return ec._PageInfo(ctx, sel, &v)
+func (ec *executionContext) marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PageInfo!")
+		return graphql.Null
+	}
+	return ec._PageInfo(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNProvider2ᚕᚖimagerequestsᚋimagingᚐProviderᚄ(ctx context.Context, sel ast.SelectionSet, v []*imaging.Provider) graphql.Marshaler {
@@ -13644,7 +13725,7 @@ func (ec *executionContext) marshalOImageRequest2ᚖimagerequestsᚋimagingᚐIm
 	return ec._ImageRequest(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐImageRequestFilter(ctx context.Context, v any) (*imaging.ImageRequestFilter, error) {
+func (ec *executionContext) unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx context.Context, v any) (*imaging.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -13856,7 +13937,7 @@ func (ec *executionContext) marshalOVersion2ᚖimagerequestsᚋimagingᚐVersion
 	return ec._Version(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐVersionFilter(ctx context.Context, v any) (*imaging.VersionFilter, error) {
+func (ec *executionContext) unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx context.Context, v any) (*imaging.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
