@@ -59,8 +59,8 @@ func (w *world) drawFilter(rt *rapid.T, row target) *imaging.Filter {
 		}
 	}
 	v, r := row.version, row.version.ImageRequest
-	ask(func() { f.IDs = []uuid.UUID{w.id(), row.id, row.id, uuid.Nil} }, func() { f.IDs = append(some(w, []uuid.UUID{w.id(), uuid.Nil}, 2), some(w, w.ids(), 9)...) })
-	ask(func() { f.Status = append(some(w, imaging.Statuses, 4), v.Status) }, func() { f.Status = some(w, imaging.Statuses, 4) })
+	ask(func() { f.IDs = []uuid.UUID{w.id(), row.id, row.id, uuid.Nil} }, func() { f.IDs = some(w, append(w.ids(), w.id(), uuid.Nil), 3) })
+	ask(func() { f.Status = append(some(w, imaging.Statuses, 4), v.Status) }, func() { f.Status = some(w, imaging.Statuses, 3) })
 	ask(func() { f.CreatedBy = &r.CreatedBy }, func() { f.CreatedBy = new(pick(w, append(someUsers, "%", ""))) })
 	ask(func() { f.Provider = &v.ProviderID }, func() { f.Provider = new(w.rnd.IntN(6) - 1) })
 	ask(func() { f.Tags = some(w, r.Tags, 2) }, func() { f.Tags = some(w, someTags, 2) })
@@ -70,7 +70,7 @@ func (w *world) drawFilter(rt *rapid.T, row target) *imaging.Filter {
 	ask(func() { f.StartedBefore = new(row.start.Add(time.Microsecond)) }, func() { f.StartedBefore = new(w.moment()) })
 	ask(func() { f.Ended = new(row.end != nil && row.end.Before(time.Now())) }, func() { f.Ended = new(w.rnd.IntN(2) == 0) })
 	ask(func() { f.EndsFrom = row.end }, func() { f.EndsFrom = new(w.moment().AddDate(w.rnd.IntN(2)*1000, 0, 0)) })
-	ask(func() { f.EndsBefore = justAfter(row.end) }, func() { f.EndsBefore = new(w.moment().AddDate(w.rnd.IntN(2)*1000, 0, 0)) })
+	ask(func() { f.EndsBefore = justAfter(row.end) }, func() { f.EndsBefore = row.end })
 	ask(func() { f.Search = new(w.search(r.Name, r.Description, strings.Join(r.Tags, "\n"))) }, func() { f.Search = new(w.search(someWords...)) })
 	rt.Logf("filter %s", cmp.Diff(imaging.Filter{}, *f))
 	return f

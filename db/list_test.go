@@ -39,7 +39,7 @@ func TestLists(t *testing.T) {
 	seen := tally{}
 	rapid.Check(t, func(rt *rapid.T) {
 		w.recreate(rt)
-		for range 3 {
+		for range 8 {
 			f := w.drawFilter(rt, w.anyRequest())
 			a, o := rapid.SampledFrom(actors()).Draw(rt, "actor"), drawOrder(rt)
 			l := w.requestList(t.Context(), a, f, o)
@@ -58,7 +58,7 @@ func TestVersionLists(t *testing.T) {
 	seen := tally{}
 	rapid.Check(t, func(rt *rapid.T) {
 		w.recreate(rt)
-		for range 3 {
+		for range 8 {
 			f := w.drawFilter(rt, w.anyVersion())
 			if rapid.IntRange(0, 9).Draw(rt, "of a request") == 0 {
 				f.ImageRequest = new(pick(w, w.requests).ID)
@@ -122,7 +122,7 @@ func (w *world) versionList(ctx context.Context, a imaging.Actor, f *imaging.Fil
 
 func orNewest(o *imaging.Order) imaging.Order {
 	if o == nil {
-		return imaging.NewestFirst
+		return imaging.Order{Field: "START_DATE", Direction: "DESC"}
 	}
 	return *o
 }

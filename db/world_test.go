@@ -85,6 +85,17 @@ func (w *world) moment() time.Time {
 	return epoch.Add(time.Duration(w.rnd.IntN(5)) * time.Hour).Add(time.Duration(w.rnd.IntN(2)) * time.Microsecond)
 }
 
+// end is in the past, in the future, or never.
+func (w *world) end() *time.Time {
+	switch w.rnd.IntN(3) {
+	case 0:
+		return new(w.moment())
+	case 1:
+		return new(w.moment().AddDate(1000, 0, 0))
+	}
+	return nil
+}
+
 func (w *world) request() *imaging.ImageRequest {
 	r := &imaging.ImageRequest{
 		ID: w.id(), Name: pick(w, someNames), Icon: maybe(w, "icons/x.png"), Description: pick(w, []string{"", "plain", "Größe alpha"}),
@@ -94,12 +105,7 @@ func (w *world) request() *imaging.ImageRequest {
 	if r.Visibility == imaging.Users {
 		r.SharedWith = append(some(w, someUsers, 2), "zoe")
 	}
-	switch w.rnd.IntN(3) {
-	case 0:
-		r.EndDate = new(w.moment()) // in the past
-	case 1:
-		r.EndDate = new(w.moment().AddDate(1000, 0, 0))
-	}
+	r.EndDate = w.end()
 	for n := range 1 + w.rnd.IntN(4) {
 		r.Versions = append(r.Versions, w.version(r, n+1))
 	}
@@ -116,10 +122,11 @@ func (w *world) version(r *imaging.ImageRequest, ordinal int) *imaging.Version {
 	}
 	v.Alias = v.ID.String()
 	if v.Status == imaging.Completed {
-		v.Alias = "image-" + v.Alias
+		v.Alias, v.EndDate = "image-"+v.Alias, w.end()
+	} else if !v.Status.Open() {
+		v.EndDate = new(w.moment())
 	}
 	if !v.Status.Open() {
-		v.EndDate = new(w.moment())
 		v.Instance = pick(w, append(w.instances, v.Instance))
 	}
 	if v.Status != imaging.Pending && v.Status != imaging.NeedsInfo {

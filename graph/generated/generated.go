@@ -220,12 +220,13 @@ func newExecutionContext(
 
 var sources = []*ast.Source{
 	{Name: "../../schema.graphqls", Input: `"""
-A moment as RFC 3339 writes it, in UTC and to the microsecond, in the years 1 to 9999.
+A moment as RFC 3339 writes it, such as 2026-01-02T03:04:05.678901Z. It is answered in UTC with six digits of the second. As
+input any offset will do, digits beyond the microsecond are cut off, and years other than 1 to 9999 in UTC are INVALID.
 """
 scalar DateTime @specifiedBy(url: "https://datatracker.ietf.org/doc/html/rfc3339#section-5.6")
 
 """
-An object that can be fetched again by its id alone.
+An object that can be fetched again by its id alone, with node.
 """
 interface Node {
   "The object's id: a UUID made by the server, unique over all types."
@@ -233,18 +234,22 @@ interface Node {
 }
 
 """
-Everything that can be read. What the caller may not see does not exist for them: it is left out of lists and
-counts, and asking for it by id answers exactly as an id that was never given out.
+Everything that can be read, by anyone, signed in or not. What the caller may not see does not exist for them: it is left out
+of lists and counts, and asking for it by id answers exactly as an id that was never given out. Any field may answer
+UNAVAILABLE (the database is away: try again) or INTERNAL (our fault); other error codes are named where they come from.
 """
 type Query {
-  "The object with this id; null if there is none or the caller may not see it."
+  "The object with this id; null, without an error, if there is none or the caller may not see it."
   node(
-    "The id of an ImageRequest or a Version."
+    "The id of an ImageRequest or a Version. What is no UUID is the id of nothing."
     id: ID!
   ): Node
-  "The objects with these ids, in the order asked for; null in the place of each that is not there for the caller."
+  """
+  The objects with these ids: as many, in the order asked for, an object as often as its id is named. Null, without an error,
+  in the place of each that is not there for the caller. INVALID for more than 100 ids.
+  """
   nodes(
-    "At most 100 ids."
+    "At most 100 ids, of ImageRequests and Versions alike; none will do. What is no UUID is the id of nothing."
     ids: [ID!]!
   ): [Node]!
   "Who is asking; null if the call carries no token."
@@ -254,15 +259,18 @@ type Query {
     "The request's id."
     id: ID!
   ): ImageRequest
-  "The image requests that the caller may see, newest first unless told otherwise."
+  """
+  The image requests that the caller may see, newest first unless told otherwise. INVALID, by field, for a number out of range,
+  first together with last, a cursor that is none or is of another order, and a bad filter.
+  """
   imageRequests(
     "How many to answer from the start of the list, 1 to 100; 20 if neither first nor last is given."
     first: Int
-    "Only what comes after this cursor, which must be from a list of the same order."
+    "Only what comes after this cursor, which must be from a list of the same order; its row need not be there any more."
     after: String
-    "How many to answer from the end of the list, 1 to 100; not together with first."
+    "How many to answer from the end of the list, in the list's own order, 1 to 100; not together with first."
     last: Int
-    "Only what comes before this cursor, which must be from a list of the same order."
+    "Only what comes before this cursor, which must be from a list of the same order; its row need not be there any more."
     before: String
     "Which requests are wanted; by default all that are not retired."
     filter: ImageRequestFilter
@@ -274,15 +282,18 @@ type Query {
     "The version's id."
     id: ID!
   ): Version
-  "The versions of all image requests that the caller may see: with a filter on status, the queue of reviewers and of workers."
+  """
+  The versions of all image requests that the caller may see, newest first unless told otherwise. With the status PENDING and
+  the oldest first it is the queue of the reviewers, with APPROVED that of the workers. INVALID as for imageRequests.
+  """
   versions(
     "How many to answer from the start of the list, 1 to 100; 20 if neither first nor last is given."
     first: Int
-    "Only what comes after this cursor, which must be from a list of the same order."
+    "Only what comes after this cursor, which must be from a list of the same order; its row need not be there any more."
     after: String
-    "How many to answer from the end of the list, 1 to 100; not together with first."
+    "How many to answer from the end of the list, in the list's own order, 1 to 100; not together with first."
     last: Int
-    "Only what comes before this cursor, which must be from a list of the same order."
+    "Only what comes before this cursor, which must be from a list of the same order; its row need not be there any more."
     before: String
     "Which versions are wanted; by default all."
     filter: VersionFilter
@@ -291,19 +302,22 @@ type Query {
   ): VersionConnection!
   """
   What requestImage would say to this input: everything that keeps it from being accepted, and what is worth a second look. It
-  stores nothing. Any signed-in user may ask.
+  stores nothing. Any signed-in user may ask, others get UNAUTHENTICATED.
   """
   previewImageRequest(
     "What would be asked for."
     input: RequestImageInput!
   ): ImageRequestPreview!
-  "All providers, active or not, by id. Open to everyone."
+  "All providers, active or not, in the order of their numbers. Open to everyone."
   providers: [Provider!]!
 }
 
 """
 Everything that can be changed. Each change is on disk when it is answered. Errors carry extensions.code and, where one
-input field is at fault, extensions.field; all problems of an input are reported at once.
+input field is at fault, extensions.field; all problems of an input are reported at once. Any mutation may answer
+UNAUTHENTICATED (sign in first), NOT_FOUND (what it names does not exist for the caller), FORBIDDEN (the caller sees it and may
+not do this), INVALID (by field), UNAVAILABLE (try again, with an idempotencyKey where there is one) and INTERNAL; CONFLICT is
+told of where it comes from, and names in extensions.status where the version stands.
 """
 type Mutation {
   """
@@ -325,7 +339,8 @@ type Mutation {
   ): RequestVersionPayload!
   """
   Change how an image request is presented, who may see it, and when it ends. Its owner and admins may; what is left out
-  stays as it is. INVALID for each bad field; CONFLICT if revision is given and the request has changed since.
+  stays as it is. INVALID for each bad field; CONFLICT if revision is given and the request has changed since. An edit that
+  changes nothing succeeds and leaves no event.
   """
   editImageRequest(
     "Which request, and what to change in it."
@@ -333,13 +348,17 @@ type Mutation {
   ): EditImageRequestPayload!
   """
   Change what a version is to be made of while it waits for a decision, or when it ends once it is COMPLETED. Its owner and
-  admins may. A version that waits for an answer (NEEDS_INFO) waits for a reviewer again (PENDING).
+  admins may. A version that waits for an answer (NEEDS_INFO) waits for a reviewer again (PENDING). CONFLICT if it stands
+  elsewhere, or if revision is given and the request has changed since.
   """
   editVersion(
     "Which version, and what to change in it."
     input: EditVersionInput!
   ): EditVersionPayload!
-  "Give an image request to another user, who owns it from then on. Its owner and admins may."
+  """
+  Give an image request to another user, who owns it from then on. Its owner and admins may. CONFLICT if revision is given and
+  the request has changed since.
+  """
   transferImageRequest(
     "Which request, and to whom."
     input: TransferImageRequestInput!
@@ -352,42 +371,48 @@ type Mutation {
     "Which version, on which revision, and what to say to its owner."
     input: ApproveVersionInput!
   ): ApproveVersionPayload!
-  "Refuse a PENDING version, with a reason: it becomes DENIED. May be done, and refused, as approveVersion."
+  "Refuse a PENDING version, with a reason: it becomes DENIED. By whom, and when it is CONFLICT, is as for approveVersion."
   denyVersion(
     "Which version, on which revision, and why."
     input: DenyVersionInput!
   ): DenyVersionPayload!
-  "Ask the owner of a PENDING version something: it becomes NEEDS_INFO. May be done, and refused, as approveVersion."
+  "Ask the owner of a PENDING version something: it becomes NEEDS_INFO. By whom, and when it is CONFLICT, is as for approveVersion."
   questionVersion(
     "Which version, on which revision, and the question."
     input: QuestionVersionInput!
   ): QuestionVersionPayload!
-  "Answer a reviewer's question: the version becomes PENDING again. Its owner and admins may."
+  "Answer a reviewer's question: the version becomes PENDING again. Its owner and admins may. CONFLICT unless it is NEEDS_INFO."
   answerQuestion(
     "Which version, and the answer."
     input: AnswerQuestionInput!
   ): AnswerQuestionPayload!
   """
   Withdraw a version that is PENDING, NEEDS_INFO or APPROVED: it becomes CANCELLED. One that is IMAGING is marked for its
-  worker to stop, and becomes CANCELLED when it has. Its owner and admins may.
+  worker to stop, and becomes CANCELLED when it has. Its owner and admins may. CONFLICT for a version that has ended.
   """
   cancelVersion(
     "Which version, and why."
     input: CancelVersionInput!
   ): CancelVersionPayload!
-  "Bring a DENIED version before a reviewer again: it becomes PENDING. Its owner and admins may."
+  """
+  Bring a DENIED version before a reviewer again: it becomes PENDING. Its owner and admins may. CONFLICT unless it is DENIED, or
+  if its instance has an open version by now.
+  """
   resubmitVersion(
     "Which version, and what has changed."
     input: ResubmitVersionInput!
   ): ResubmitVersionPayload!
-  "Let a FAILED version be imaged once more: it becomes APPROVED. Reviewers of its provider and admins may."
+  """
+  Let a FAILED version be imaged once more: it becomes APPROVED. Reviewers of its provider and admins may. CONFLICT unless it is
+  FAILED, or if its instance has an open version by now.
+  """
   retryVersion(
     "Which version, and why it may work now."
     input: RetryVersionInput!
   ): RetryVersionPayload!
   """
   Take the longest waiting APPROVED version of a provider to image it: it becomes IMAGING, and is the caller's until the lease
-  runs out. Workers of the provider may. With nothing to do, version and lease are null.
+  runs out. Workers of the provider and admins may. With nothing to do, version and lease are null.
   """
   claimVersion(
     "From which provider, and for how long at first."
@@ -401,17 +426,23 @@ type Mutation {
     "Which version, under which lease, and how far it is."
     input: ReportVersionInput!
   ): ReportVersionPayload!
-  "Say that the image is there: the version becomes COMPLETED. The worker that holds the lease may; CONFLICT if it is lost."
+  """
+  Say that the image is there: the version becomes COMPLETED. The worker that holds the lease may; CONFLICT if it is lost, or if
+  the provider's image of that name belongs to another version.
+  """
   completeVersion(
     "Which version, under which lease, and what the provider calls the image."
     input: CompleteVersionInput!
   ): CompleteVersionPayload!
-  "Say that there will be no image, and why: the version becomes FAILED. The worker that holds the lease may; CONFLICT if it is lost."
+  """
+  Say that there will be no image, and why: the version becomes FAILED, or CANCELLED if its owner wanted it stopped. The worker
+  that holds the lease may; CONFLICT if it is lost.
+  """
   failVersion(
     "Which version, under which lease, and what went wrong."
     input: FailVersionInput!
   ): FailVersionPayload!
-  "Add a provider, or change one. For admins."
+  "Add a provider, or change one. Admins may. CONFLICT if another provider has the name."
   saveProvider(
     "The provider's number and what to change in it."
     input: SaveProviderInput!
@@ -419,30 +450,31 @@ type Mutation {
 }
 
 """
-An image that somebody asked for, with its versions.
+An image that somebody asked for, with its versions. Who sees it may read all of it, but for the fields that say otherwise;
+staff are reviewers, admins, and workers while a version waits for them or is in their hands.
 """
 type ImageRequest implements Node {
-  "A UUID made by the server."
+  "A UUID made by the server, for good."
   id: ID!
   "The name people know the image by, 1 to 256 characters."
   name: String!
-  "A relative path to a picture, or null."
+  "A relative path to a picture, at most 1,024 characters, or null."
   icon: String
-  "What the image is, for display."
+  "What the image is, for display: plain text of at most 16,384 characters."
   description: String!
-  "Labels to find it by."
+  "Labels to find it by, at most 64 of 1 to 128 characters, each once, as they were given."
   tags: [String!]!
-  "The user name of its owner."
+  "The user name of its owner, at most 150 characters."
   createdBy: String!
   "Who may see it and launch from it."
   visibility: Visibility!
-  "With visibility USERS: exactly these users besides the owner and staff. Null for all but the owner and staff."
+  "With visibility USERS: exactly these users besides the owner and staff, else empty. Null for all but the owner and staff."
   sharedWith: [String!]
   "When it was asked for."
   startDate: DateTime!
-  "When it was retired, or will be; null if no end is planned."
+  "When it was retired, or will be if that lies in the future; null if no end is planned."
   endDate: DateTime
-  "Counts the changes but for workers' reports; give it back with a change to be sure that it is made on what you have read."
+  "Counts the changes but for workers' reports, from 1; give it back with a change to be sure that it is made on what you have read."
   revision: Int!
   "Where its newest version stands."
   status: Status!
@@ -456,34 +488,38 @@ type ImageRequest implements Node {
   sys: String
   "The newest version's note on files to leave out. Null for all but the owner and staff."
   exclude: String
-  "All its versions, oldest first."
+  "All its versions, oldest first; there is at least one."
   versions: [Version!]!
-  "What happened to it and its versions, oldest first. Null for all but the owner and staff."
+  """
+  What happened to it and its versions, oldest first. Null for all but the owner and staff. INVALID, by field, for a bad number
+  or cursor.
+  """
   events(
     "How many to answer from the start of the list, 1 to 100; 20 if neither first nor last is given."
     first: Int
-    "Only what comes after this cursor."
+    "Only what comes after this cursor, which must be from a list of events."
     after: String
-    "How many to answer from the end of the list, 1 to 100; not together with first."
+    "How many to answer from the end of the list, in the list's own order, 1 to 100; not together with first."
     last: Int
-    "Only what comes before this cursor."
+    "Only what comes before this cursor, which must be from a list of events."
     before: String
   ): EventConnection
-  "Its whole history in sentences, oldest first. Null for all but the owner and staff."
+  "Its history in sentences, the newest 1,000, oldest first. Null for all but the owner and staff."
   history: [HistoryEntry!]
 }
 
 """
-One imaging of one instance on one provider.
+One imaging of one instance on one provider. Who sees its image request may read all of it, but for the fields that say
+otherwise.
 """
 type Version implements Node {
-  "A UUID made by the server."
+  "A UUID made by the server, for good."
   id: ID!
-  "The name under which the provider knows the image; until the image exists, the version's own id."
+  "The name under which the provider knows the image, 1 to 256 characters; until the image exists, the version's own id."
   alias: String!
-  "The label, unique within its image request: \"1\", \"2\", …"
+  "The label, 1 to 64 characters, unique within its image request: \"1\", \"2\", …"
   version: String!
-  "What is new in it."
+  "What is new in it, at most 16,384 characters."
   changeLog: String!
   "The running instance it is made from, as the cloud's UUID."
   instance: ID!
@@ -509,7 +545,7 @@ type Version implements Node {
   decision: Decision
   "What a reviewer asked; null if nothing, and for all but the owner and staff."
   question: Question
-  "How far the imaging is; null before it began."
+  "How far the imaging is; null before it began, and again after a retry until it begins anew."
   progress: Progress
   "Why it failed; null if it has not, and for all but the owner and staff."
   failure: Failure
@@ -517,7 +553,7 @@ type Version implements Node {
   queuePosition: Int
   """
   How many seconds the imaging will still take, guessed from the median of the provider's past runs and the versions before
-  it; null if it neither waits for a worker nor is being imaged, or if there are fewer than 5 runs to go by.
+  it, at most the last 50; null if it neither waits for a worker nor is being imaged, or if there are fewer than 5 runs to go by.
   """
   secondsLeft: Int
   "The image request it belongs to."
@@ -526,19 +562,19 @@ type Version implements Node {
 
 "A reviewer's decision."
 type Decision {
-  "The reviewer; null if the provider approved by itself."
+  "The user name of the reviewer; null if the provider approved by itself."
   by: String
-  "When."
+  "When it was made."
   at: DateTime!
-  "What the reviewer said to the owner."
+  "What the reviewer said to the owner; null if nothing."
   message: String
 }
 
 "A reviewer's question to the owner."
 type Question {
-  "The reviewer."
+  "The user name of the reviewer."
   by: String!
-  "When."
+  "When it was asked."
   at: DateTime!
   "The question."
   message: String!
@@ -550,11 +586,11 @@ type Question {
 
 "How far the imaging of a version is."
 type Progress {
-  "What is being done, in the worker's words."
+  "What is being done, in the worker's words; null if it has not said."
   stage: String
-  "How much is done, 0 to 100."
+  "How much is done, 0 to 100; null if the worker has not said."
   percent: Int
-  "How often a worker has begun."
+  "How often a worker has begun, from 1; after the third lost lease the version fails."
   attempt: Int!
   "When the worker began, this time."
   startedAt: DateTime!
@@ -568,23 +604,23 @@ type Progress {
 
 "Why a version failed."
 type Failure {
-  "For programs."
+  "For programs: the worker's own, or LEASE_LOST if workers were lost again and again."
   code: String!
-  "For the owner."
+  "What went wrong, for the owner."
   message: String!
-  "For staff; null for all others."
+  "What went wrong, for staff; null for all others, and if the worker has not said."
   detail: String
   "Whether it is worth to try again."
   retryable: Boolean!
 }
 
-"Something that happened. Events are never changed."
+"Something that happened to an image request or its versions. Events are never changed. For the owner and staff."
 type Event {
   "Its number within the image request, from 1, without a gap."
   seq: Int!
-  "When."
+  "When it happened."
   at: DateTime!
-  "The user who did it; null for the service itself."
+  "The name of the user who did it; null for the service itself."
   actor: String
   "What was done."
   action: Action!
@@ -592,9 +628,9 @@ type Event {
   from: Status
   "The version's status after; null if none was concerned."
   to: Status
-  "What the actor said."
+  "What the actor said; null if nothing."
   message: String
-  "The fields that changed, each as JSON. Those of the version have the prefix version."
+  "The fields that changed, by name. Those of the version have the prefix \"version.\"."
   changes: [FieldChange!]!
   "The version it concerned; null if it concerned the image request alone."
   version: Version
@@ -602,9 +638,9 @@ type Event {
 
 "A field that an event changed."
 type FieldChange {
-  "The field's name."
+  "The field's name, as in this schema where it has one."
   field: String!
-  "What it was, as JSON."
+  "What it was, as JSON; the text null if there was nothing."
   from: String!
   "What it is, as JSON."
   to: String!
@@ -618,13 +654,13 @@ type EventConnection {
   nodes: [Event!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many events the image request has."
+  "How many events the image request has, exactly. Costs extra; counted only when asked for."
   totalCount: Int!
 }
 
 "An event in a list."
 type EventEdge {
-  "Marks this place in the list, for after and before."
+  "Marks this place in the list, for after and before: opaque, good for any list of the same objects in the same order, and for good."
   cursor: String!
   "The event."
   node: Event!
@@ -648,9 +684,9 @@ type ImageRequestPreview {
 
 "One thing found in an input."
 type Finding {
-  "What kind of refusal it is, as in extensions.code."
+  "What kind of refusal it would be, as in extensions.code."
   code: String!
-  "The input field."
+  "The input field that it is about; null if it is about none."
   field: String
   "What is the matter."
   message: String!
@@ -712,7 +748,7 @@ A cloud, or a part of one, that images are made for.
 type Provider {
   "Its number, as the clients of the REST interface know it."
   id: Int!
-  "Its name, unique."
+  "Its name, 1 to 256 characters, unique."
   name: String!
   "Whether it takes new requests."
   active: Boolean!
@@ -724,25 +760,31 @@ type Provider {
 The caller.
 """
 type Viewer {
-  "Their user name."
+  "Their user name, as in createdBy."
   username: String!
-  "What they may do."
+  "What they may do; never empty."
   roles: [Role!]!
   "The providers that their roles of reviewer and worker are confined to; null if they are not confined."
   providers: [Int!]
 }
 
-"Who may see an image request and launch from its images. The owner, reviewers and admins always may."
+"""
+Who may see an image request and launch from its images. The owner, reviewers and admins always may, and workers while a version
+is APPROVED or IMAGING on a provider of theirs.
+"""
 enum Visibility {
   "Everyone, signed in or not."
   PUBLIC
-  "The owner alone."
+  "Nobody else."
   PRIVATE
-  "The owner and the users in sharedWith."
+  "The users in sharedWith, by their exact names."
   USERS
 }
 
-"Where a version stands."
+"""
+Where a version stands. The open ones are PENDING, NEEDS_INFO, APPROVED and IMAGING: an instance has at most one version in
+them. Only the mutations lead from one to another.
+"""
 enum Status {
   "Waits for a reviewer."
   PENDING
@@ -766,7 +808,7 @@ enum Status {
 enum Role {
   "Request images; edit, share and retire their own."
   REQUESTER
-  "Read everything; decide on versions."
+  "Read everything; approve, deny and question versions of their providers, and let failed ones be retried."
   REVIEWER
   "Make images on their providers."
   WORKER
@@ -802,7 +844,7 @@ enum VersionOrderField {
   STATUS
 }
 
-"The order of a list of image requests. Requests that are equal in it follow by id."
+"The order of a list of image requests. Requests that are equal in it follow by id, in the same direction."
 input ImageRequestOrder {
   "What to order by."
   field: ImageRequestOrderField!
@@ -810,7 +852,7 @@ input ImageRequestOrder {
   direction: OrderDirection! = DESC
 }
 
-"The order of a list of versions. Versions that are equal in it follow by id."
+"The order of a list of versions. Versions that are equal in it follow by id, in the same direction."
 input VersionOrder {
   "What to order by."
   field: VersionOrderField!
@@ -890,11 +932,17 @@ input VersionFilter {
   search: String
 }
 
-"Where a page of a list begins and ends, and what lies beyond it."
+"Where a page of a list begins and ends, and what lies beyond it at the moment it is read."
 type PageInfo {
-  "Whether there is more after endCursor."
+  """
+  Whether more follows. With first: whether it left something out of what after and before leave. With last: whether the list has
+  anything from the place of before on; never without before.
+  """
   hasNextPage: Boolean!
-  "Whether there is more before startCursor."
+  """
+  Whether more comes before. With last: whether it left something out of what after and before leave. With first: whether the
+  list has anything up to the place of after; never without after.
+  """
   hasPreviousPage: Boolean!
   "The cursor of the page's first edge; null if it is empty."
   startCursor: String
@@ -910,13 +958,13 @@ type ImageRequestConnection {
   nodes: [ImageRequest!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many requests the whole list has for this caller, exactly. Costs extra; counted only when asked for."
+  "How many requests the whole list has for this caller and filter, whatever the page, exactly. Costs extra; counted only when asked for."
   totalCount: Int!
 }
 
 "An image request in a list."
 type ImageRequestEdge {
-  "Marks this place in the list, for after and before."
+  "Marks this place in the list, for after and before: opaque, good for any list of the same objects in the same order, and for good."
   cursor: String!
   "The request."
   node: ImageRequest!
@@ -930,19 +978,19 @@ type VersionConnection {
   nodes: [Version!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many versions the whole list has for this caller, exactly. Costs extra; counted only when asked for."
+  "How many versions the whole list has for this caller and filter, whatever the page, exactly. Costs extra; counted only when asked for."
   totalCount: Int!
 }
 
 "A version in a list."
 type VersionEdge {
-  "Marks this place in the list, for after and before."
+  "Marks this place in the list, for after and before: opaque, good for any list of the same objects in the same order, and for good."
   cursor: String!
   "The version."
   node: Version!
 }
 
-"What is needed to ask for an image. Texts are at most 16,384 characters each."
+"What is needed to ask for an image. Texts are at most 16,384 characters each, unless told otherwise, and none holds a NUL."
 input RequestImageInput {
   "The name people will know the image by, 1 to 256 characters; blanks around it are cut off."
   name: String!
@@ -958,21 +1006,24 @@ input RequestImageInput {
   sys: String! = ""
   "Files to leave out of the image, such as keys: one absolute path or glob a line."
   exclude: String! = ""
-  "At most 64 labels of 1 to 128 characters. Featured is for staff."
+  "At most 64 labels of 1 to 128 characters; doubles are left out. Featured, in upper or lower case, is given by reviewers and admins alone."
   tags: [String!]! = []
   "Who may see the image and launch from it."
   visibility: Visibility!
-  "With USERS, and only then: at least one and at most 200 user names."
+  "With USERS, and only then: at least one and at most 200 user names, exactly as they sign in."
   sharedWith: [String!]! = []
-  "The instance's address, kept for staff."
+  "The instance's address, at most 255 characters, kept for the owner and staff."
   ipAddress: String
   "What is new in this version."
   changeLog: String! = ""
-  "1 to 255 characters of your own choice. The same request sent again with the same key answers the same and does nothing new."
+  """
+  1 to 255 printable characters of your own choice, kept for at least 24 hours. The same input sent again with the same key
+  answers what was made and does nothing new; another input is CONFLICT.
+  """
   idempotencyKey: String
 }
 
-"What is needed to ask for one more version. Texts are at most 16,384 characters each."
+"What is needed to ask for one more version. Texts are at most 16,384 characters each, unless told otherwise, and none holds a NUL."
 input RequestVersionInput {
   "The image request to add it to."
   imageRequest: ID!
@@ -988,11 +1039,14 @@ input RequestVersionInput {
   sys: String! = ""
   "Files to leave out of the image: one absolute path or glob a line."
   exclude: String! = ""
-  "The instance's address, kept for staff."
+  "The instance's address, at most 255 characters, kept for the owner and staff."
   ipAddress: String
   "What is new in this version."
   changeLog: String! = ""
-  "1 to 255 characters of your own choice. The same request sent again with the same key answers the same and does nothing new."
+  """
+  1 to 255 printable characters of your own choice, kept for at least 24 hours. The same input sent again with the same key
+  answers what was made and does nothing new; another input is CONFLICT.
+  """
   idempotencyKey: String
 }
 
@@ -1006,13 +1060,13 @@ input EditImageRequestInput {
   name: String
   "A relative path to a picture, at most 1,024 characters; null for none."
   icon: String
-  "The new description."
+  "The new description, at most 16,384 characters."
   description: String
-  "The new tags, all of them."
+  "The new tags, all of them, as in RequestImageInput. Featured may be kept by anyone."
   tags: [String!]
   "The new visibility; other than USERS, it empties sharedWith."
   visibility: Visibility
-  "With USERS: the users who may see it, all of them."
+  "With USERS, and only then: the users who may see it, all of them, at least one and at most 200."
   sharedWith: [String!]
   "When the image ended or will end, not before it began; null takes the end back."
   endDate: DateTime
@@ -1020,7 +1074,7 @@ input EditImageRequestInput {
 
 "A provider's number and what to change in it; a number not yet known adds a provider."
 input SaveProviderInput {
-  "Its number, 1 or more."
+  "Its number, 1 to 2147483647."
   id: Int!
   "Its name, 1 to 256 characters, unique; needed when it is new."
   name: String
@@ -1064,13 +1118,13 @@ input EditVersionInput {
   version: ID!
   "The revision you have read; if it is given and the request has changed since, the answer is CONFLICT."
   revision: Int
-  "What is new in it."
+  "What is new in it, at most 16,384 characters; whatever its status."
   changeLog: String
-  "The note on installed software."
+  "The note on installed software, at most 16,384 characters. While it is PENDING or NEEDS_INFO."
   software: String
-  "The note on changed system files."
+  "The note on changed system files, at most 16,384 characters. While it is PENDING or NEEDS_INFO."
   sys: String
-  "The note on files to leave out."
+  "The note on files to leave out, at most 16,384 characters. While it is PENDING or NEEDS_INFO."
   exclude: String
   "When the version ends, now or in the future; null takes a planned end back. For a COMPLETED version."
   endDate: DateTime
@@ -1080,7 +1134,7 @@ input EditVersionInput {
 input TransferImageRequestInput {
   "The image request."
   imageRequest: ID!
-  "The user who will own it, by their exact name."
+  "The user who will own it, by their exact name: 1 to 150 characters, no blanks."
   to: String!
   "The revision you have read; if it is given and the request has changed since, the answer is CONFLICT."
   revision: Int
@@ -1092,7 +1146,7 @@ input ApproveVersionInput {
   version: ID!
   "The revision of the image request that the decision is made on."
   revision: Int!
-  "What to say to the owner."
+  "What to say to the owner, at most 16,384 characters."
   message: String
 }
 
@@ -1102,7 +1156,7 @@ input DenyVersionInput {
   version: ID!
   "The revision of the image request that the decision is made on."
   revision: Int!
-  "Why: required."
+  "Why, 1 to 16,384 characters: INVALID if it is left out."
   message: String
 }
 
@@ -1112,7 +1166,7 @@ input QuestionVersionInput {
   version: ID!
   "The revision of the image request that the decision is made on."
   revision: Int!
-  "The question: required."
+  "The question, 1 to 16,384 characters: INVALID if it is left out."
   message: String
 }
 
@@ -1120,7 +1174,7 @@ input QuestionVersionInput {
 input AnswerQuestionInput {
   "The version."
   version: ID!
-  "The answer: required."
+  "The answer, 1 to 16,384 characters: INVALID if it is left out."
   message: String
 }
 
@@ -1128,7 +1182,7 @@ input AnswerQuestionInput {
 input CancelVersionInput {
   "The version."
   version: ID!
-  "Why."
+  "Why, at most 16,384 characters."
   message: String
 }
 
@@ -1136,7 +1190,7 @@ input CancelVersionInput {
 input ResubmitVersionInput {
   "The version."
   version: ID!
-  "What has changed."
+  "What has changed, at most 16,384 characters."
   message: String
 }
 
@@ -1144,7 +1198,7 @@ input ResubmitVersionInput {
 input RetryVersionInput {
   "The version."
   version: ID!
-  "Why it may work now."
+  "Why it may work now, at most 16,384 characters."
   message: String
 }
 
@@ -1152,7 +1206,7 @@ input RetryVersionInput {
 input ClaimVersionInput {
   "The provider to work for."
   provider: Int!
-  "How long the lease holds, and again from each report on: 10 to 3600."
+  "How many seconds the lease holds, and again from each report on: 10 to 3600."
   leaseSeconds: Int! = 60
 }
 
@@ -1162,11 +1216,11 @@ input ReportVersionInput {
   version: ID!
   "The token of its lease."
   leaseToken: ID!
-  "What is being done, at most 256 characters."
+  "What is being done, at most 256 characters; left out or empty, what was said before stays."
   stage: String
-  "How much is done, 0 to 100."
+  "How much is done, 0 to 100; left out, what was said before stays."
   percent: Int
-  "The lines of excludePaths that were found and left out."
+  "The lines of excludePaths that were found and left out, at most 1,000 of 1 to 4,096 characters; left out, what was said before stays."
   excluded: [String!]
 }
 
@@ -1178,7 +1232,7 @@ input CompleteVersionInput {
   leaseToken: ID!
   "The name under which the provider knows the image, 1 to 256 characters."
   alias: String!
-  "The lines of excludePaths that were found and left out."
+  "The lines of excludePaths that were found and left out, at most 1,000 of 1 to 4,096 characters; left out, what was said before stays."
   excluded: [String!]
 }
 
@@ -1190,9 +1244,9 @@ input FailVersionInput {
   leaseToken: ID!
   "For programs, 1 to 64 characters."
   code: String!
-  "For the owner."
+  "What went wrong, for the owner, 1 to 16,384 characters."
   message: String!
-  "For staff, at most 65,536 characters."
+  "What went wrong, for staff, at most 65,536 characters."
   detail: String
   "Whether it is worth to try again."
   retryable: Boolean! = false
@@ -1304,13 +1358,13 @@ type Lease {
 
 "The answer to reportVersion."
 type ReportVersionPayload {
-  "The image request."
+  "The image request; null if the caller may see it no longer."
   imageRequest: ImageRequest
-  "The version as it is now."
+  "The version as it is now; null if the caller may see it no longer."
   version: Version
   "Whether the owner wants it stopped."
   cancelRequested: Boolean!
-  "The hold on it, which is longer now."
+  "The hold on it, which ends later now."
   lease: Lease
 }
 `, BuiltIn: false},
