@@ -580,7 +580,7 @@ type Question {
   message: String!
   "The owner's answer; null while it is open."
   answer: String
-  "When it was answered."
+  "When it was answered; null while it is open."
   answeredAt: DateTime
 }
 
@@ -614,13 +614,13 @@ type Failure {
   retryable: Boolean!
 }
 
-"Something that happened to an image request or its versions. Events are never changed. For the owner and staff."
+"Something that happened. Events are never changed."
 type Event {
   "Its number within the image request, from 1, without a gap."
   seq: Int!
-  "When it happened."
+  "When."
   at: DateTime!
-  "The name of the user who did it; null for the service itself."
+  "The user who did it; null for the service itself."
   actor: String
   "What was done."
   action: Action!
@@ -630,7 +630,7 @@ type Event {
   to: Status
   "What the actor said; null if nothing."
   message: String
-  "The fields that changed, by name. Those of the version have the prefix \"version.\"."
+  "The fields that changed, each as JSON. Those of the version have the prefix version."
   changes: [FieldChange!]!
   "The version it concerned; null if it concerned the image request alone."
   version: Version
@@ -748,7 +748,7 @@ A cloud, or a part of one, that images are made for.
 type Provider {
   "Its number, as the clients of the REST interface know it."
   id: Int!
-  "Its name, 1 to 256 characters, unique."
+  "Its name, unique."
   name: String!
   "Whether it takes new requests."
   active: Boolean!
@@ -1364,7 +1364,7 @@ type ReportVersionPayload {
   version: Version
   "Whether the owner wants it stopped."
   cancelRequested: Boolean!
-  "The hold on it, which ends later now."
+  "The hold on it, which ends later now; null only if there is none left."
   lease: Lease
 }
 `, BuiltIn: false},
