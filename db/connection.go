@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/uptrace/bun"
+
 	"imagerequests/imaging"
 )
 
@@ -16,7 +18,7 @@ type Edge[T any] struct {
 // Connection is a page of a list.
 type Connection[T any] struct {
 	Edges    []*Edge[T]
-	PageInfo imaging.PageInfo
+	PageInfo *PageInfo
 	count    func(context.Context) (int, error)
 }
 
@@ -26,7 +28,24 @@ type (
 	ImageRequestEdge       = Edge[*imaging.ImageRequest]
 	VersionConnection      = Connection[*imaging.Version]
 	VersionEdge            = Edge[*imaging.Version]
+	EventConnection        = Connection[*imaging.Event]
+	EventEdge              = Edge[*imaging.Event]
 )
+
+// PageInfo says where a page begins and ends, and whether there is more beyond it.
+type PageInfo struct {
+	StartCursor    *string
+	EndCursor      *string
+	next, previous func(context.Context) (bool, error)
+}
+
+// HasNextPage tells whether there is more in the direction of the list's end. Only for a page that was read backwards from
+// a cursor does it ask the database.
+func (p *PageInfo) HasNextPage(ctx context.Context) (bool, error) { return p.next(ctx) }
+
+// HasPreviousPage tells whether there is more in the direction of the list's start. Only for a page that was read forwards
+// from a cursor does it ask the database.
+func (p *PageInfo) HasPreviousPage(ctx context.Context) (bool, error) { return p.previous(ctx) }
 
 // Nodes are the rows without their cursors.
 func (c *Connection[T]) Nodes() []T {
@@ -40,24 +59,35 @@ func (c *Connection[T]) Nodes() []T {
 // TotalCount is how many rows the whole list has for the caller, exactly. It asks the database at each call.
 func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) { return c.count(ctx) }
 
-// first cuts what was read, one row further than the slice asks for, to what it asks for, and tells whether there is more.
-func (c *cut) first(read int) (n int, more bool) { return min(read, c.n), read > c.n }
-
-// connect makes a page of rows, which were read in the direction of the slice; more tells whether others lie beyond.
-func connect[T any](rows []T, more bool, s imaging.Slice, cursor func(T) string, count func(context.Context) (int, error)) *Connection[T] {
-	fromEnd := s.Last != nil
-	if fromEnd {
+// connect makes a page of the rows of a list that the cut has read, one further than it asks for if there are more.
+func connect[T any](s *Store, c *cut, rows []T, cursor func(T) string, list func() *bun.SelectQuery) *Connection[T] {
+	more := len(rows) > c.n
+	rows = rows[:min(len(rows), c.n)]
+	if c.fromEnd {
 		slices.Reverse(rows)
 	}
-	c := &Connection[T]{Edges: make([]*Edge[T], len(rows)), count: count}
+	page := &Connection[T]{Edges: make([]*Edge[T], len(rows)), PageInfo: &PageInfo{}}
 	for i, row := range rows {
-		c.Edges[i] = &Edge[T]{Cursor: cursor(row), Node: row}
+		page.Edges[i] = &Edge[T]{Cursor: cursor(row), Node: row}
 	}
-	// Beyond the cursor that the caller came from there is at least the row of that cursor.
-	c.PageInfo.HasNextPage = more && !fromEnd || fromEnd && s.Before != nil
-	c.PageInfo.HasPreviousPage = more && fromEnd || !fromEnd && s.After != nil
+	page.count = func(ctx context.Context) (int, error) {
+		n, err := list().Count(ctx)
+		return int(n), s.translate(err)
+	}
+	info := page.PageInfo
+	info.next = func(context.Context) (bool, error) { return more, nil }
+	info.previous = func(ctx context.Context) (bool, error) { // its row may be gone by now
+		if c.origin == nil {
+			return false, nil
+		}
+		there, err := c.beside(list(), *c.origin).Exists(ctx)
+		return there, s.translate(err)
+	}
+	if c.fromEnd {
+		info.next, info.previous = info.previous, info.next
+	}
 	if len(rows) > 0 {
-		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &c.Edges[0].Cursor, &c.Edges[len(rows)-1].Cursor
+		info.StartCursor, info.EndCursor = &page.Edges[0].Cursor, &page.Edges[len(rows)-1].Cursor
 	}
-	return c
+	return page
 }

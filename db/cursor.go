@@ -69,13 +69,15 @@ func orderValue(field imaging.OrderField, value string) bool {
 	}
 }
 
-// column is the column of an order, and how a cursor's value is said in SQL.
+// column is the column of an order. Versions have the name of their request.
 func column(table string, field imaging.OrderField) string {
 	switch field {
 	case imaging.ByName:
-		return table + ".name"
+		return requestTable + ".name"
 	case imaging.ByStatus:
 		return table + ".status"
+	case imaging.BySeq:
+		return table + ".seq"
 	default:
 		return table + ".start_date"
 	}
@@ -106,10 +108,14 @@ func requestValue(r *imaging.ImageRequest, field imaging.OrderField) string {
 }
 
 func versionValue(v *imaging.Version, field imaging.OrderField) string {
-	if field == imaging.ByStatus {
+	switch field {
+	case imaging.ByName:
+		return v.ImageRequest.Name
+	case imaging.ByStatus:
 		return string(v.Status)
+	default:
+		return strconv.FormatInt(v.StartDate.UnixMicro(), 10)
 	}
-	return strconv.FormatInt(v.StartDate.UnixMicro(), 10)
 }
 
 func eventValue(e *imaging.Event) string { return strconv.Itoa(*e.Seq) }

@@ -156,7 +156,7 @@ func TestBadFilters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 404, 1)
 	ctx, late := t.Context(), epoch.AddDate(9000, 0, 0)
-	bad := &imaging.ImageRequestFilter{
+	bad := &imaging.Filter{
 		IDs: make([]uuid.UUID, 101), Tags: []string{"\xff"}, CreatedBy: new("\x00"), Search: new(strings.Repeat("x", 257)),
 		StartedFrom: &late, StartedBefore: &late, EndsFrom: &late, EndsBefore: &late,
 	}
@@ -170,16 +170,8 @@ func TestBadFilters(t *testing.T) {
 	refused(t, err, want...)
 	_, err = w.ImageRequests(ctx, admin, imaging.Slice{First: new(0)}, bad, nil)
 	refused(t, err, append(want, refusal{imaging.Invalid, "first"})...)
-	_, err = w.Versions(ctx, admin, imaging.Slice{}, &imaging.VersionFilter{CreatedBy: new("\x00"), StartedFrom: &late, StartedBefore: &late}, nil)
+	_, err = w.Versions(ctx, admin, imaging.Slice{}, &imaging.Filter{CreatedBy: new("\x00"), StartedFrom: &late, StartedBefore: &late}, nil)
 	refused(t, err, refusal{imaging.Invalid, "createdBy"}, refusal{imaging.Invalid, "startedFrom"}, refusal{imaging.Invalid, "startedBefore"})
-}
-
-// Versions have no name, so there is no such order of them.
-func TestVersionsHaveNoName(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, 405, 1)
-	_, err := w.Versions(t.Context(), admin, imaging.Slice{}, nil, &imaging.Order{Field: imaging.ByName, Direction: imaging.Asc})
-	refused(t, err, refusal{imaging.Invalid, "orderBy"})
 }
 
 // Whatever is read as a cursor, reading it never panics, and what is a cursor is written again as it was.

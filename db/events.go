@@ -10,12 +10,6 @@ import (
 	"imagerequests/imaging"
 )
 
-// EventConnection is a page of a request's events.
-type (
-	EventConnection = Connection[*imaging.Event]
-	EventEdge       = Edge[*imaging.Event]
-)
-
 const eventTable = "event"
 
 // bySeq is the only order that events have.
@@ -28,27 +22,18 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 	if err != nil || !imaging.SeesDetails(a, r) {
 		return nil, err
 	}
+	list := func() *bun.SelectQuery { return s.eventsOf(a, r) }
 	rows := []*imaging.Event{}
-	q := s.eventsOf(a, r).Limit(int64(cut.n) + 1)
-	for _, b := range cut.bounds {
-		q = q.Where("event.seq "+b.op+" ?", b.value)
-	}
-	if err := q.OrderExpr("event.seq "+string(cut.reading.Direction)).Scan(ctx, &rows); err != nil {
+	if err := cut.apply(list()).Scan(ctx, &rows); err != nil {
 		return nil, s.translate(err)
 	}
-	n, more := cut.first(len(rows))
-	rows = rows[:n]
 	for _, e := range rows {
 		e.Show(a, r)
 	}
 	cursor := func(e *imaging.Event) string {
 		return encodeCursor(eventTable, bySeq, eventValue(e), uuid.Nil)
 	}
-	count := func(ctx context.Context) (int, error) {
-		n, err := s.eventsOf(a, r).Count(ctx)
-		return int(n), s.translate(err)
-	}
-	return connect(rows, more, slice, cursor, count), nil
+	return connect(s, cut, rows, cursor, list), nil
 }
 
 // History is what happened to the request, in sentences, the newest maxHistory of them; nil if the actor may not read its details.

@@ -1,208 +1,365 @@
 package db_test
 
 import (
-	"cmp"
-	"fmt"
+	"context"
+	"maps"
+	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
+	"imagerequests/db"
 	"imagerequests/imaging"
 )
 
-// orders are all orders of a list with these fields.
-func orders(fields ...imaging.OrderField) []*imaging.Order {
-	all := []*imaging.Order{nil}
-	for _, f := range fields {
-		all = append(all, &imaging.Order{Field: f, Direction: imaging.Asc}, &imaging.Order{Field: f, Direction: imaging.Desc})
-	}
-	return all
+// A list and what it must be, by the model. All of it is asked anew each time: the world may change in between.
+type list[T any] struct {
+	read  func(imaging.Slice) (*db.Connection[T], error)
+	rows  func() []T
+	key   func(T, imaging.OrderField) key
+	order imaging.Order
 }
 
-// filter is a random filter that lets something through now and then.
-func (w *world) filter() *imaging.ImageRequestFilter {
-	f := &imaging.ImageRequestFilter{}
-	for range 1 + w.rnd.IntN(2) {
-		switch w.rnd.IntN(13) {
-		case 0:
-			f.IDs = []uuid.UUID{w.id(), uuid.Nil}
-			for _, r := range some(w, w.requests, 20) {
-				f.IDs = append(f.IDs, r.ID)
-			}
-		case 1:
-			f.Status = some(w, imaging.Statuses, 4)
-		case 2:
-			f.CreatedBy = new(pick(w, append(someUsers, "%", "")))
-		case 3:
-			f.Provider = new(w.rnd.IntN(6))
-		case 4:
-			f.Tags = some(w, someTags, 2)
-		case 5:
-			f.Visibility = new(pick(w, imaging.Visibilities))
-		case 6:
-			f.Instance = new(pick(w, append(w.instances, w.id())))
-		case 7:
-			f.StartedFrom = new(w.moment())
-		case 8:
-			f.StartedBefore = new(w.moment())
-		case 9:
-			f.EndsFrom = new(w.moment().AddDate(w.rnd.IntN(2)*1000, 0, 0))
-		case 10:
-			f.EndsBefore = new(w.moment().AddDate(w.rnd.IntN(2)*1000, 0, 0))
-		case 11:
-			f.Ended = new(w.rnd.IntN(2) == 0)
-		case 12:
-			f.Search = new(pick(w, []string{"", " ", "ALPHA", "beta alpha", "größe", `back\`, "it's", "%", "_", "a?", "日", "{x", "nothing"}))
-		}
-	}
-	return f
-}
-
-// wants is the meaning of a filter, said once more in Go.
-func wants(f *imaging.ImageRequestFilter, r *imaging.ImageRequest) bool {
-	ended := r.EndDate != nil && r.EndDate.Before(time.Now())
-	text := strings.ToLower(r.Name + "\n" + r.Description + "\n" + strings.Join(r.Tags, "\n"))
-	for _, word := range imaging.SearchWords(deref(f.Search)) {
-		if !strings.Contains(text, word) {
-			return false
-		}
-	}
-	for _, tag := range f.Tags {
-		if !slices.Contains(r.Tags, tag) {
-			return false
-		}
-	}
-	newest := r.Versions[len(r.Versions)-1]
-	return (f.IDs == nil || slices.Contains(f.IDs, r.ID)) &&
-		(f.Status == nil || slices.Contains(f.Status, newest.Status)) &&
-		is(f.CreatedBy, r.CreatedBy) && is(f.Provider, newest.ProviderID) && is(f.Visibility, r.Visibility) && is(f.Instance, newest.Instance) &&
-		(f.StartedFrom == nil || !r.StartDate.Before(*f.StartedFrom)) &&
-		(f.StartedBefore == nil || r.StartDate.Before(*f.StartedBefore)) &&
-		(f.EndsFrom == nil || r.EndDate != nil && !r.EndDate.Before(*f.EndsFrom)) &&
-		(f.EndsBefore == nil || r.EndDate != nil && r.EndDate.Before(*f.EndsBefore)) &&
-		(f.Ended == nil || *f.Ended == ended)
-}
-
-func deref(s *string) string { return *cmp.Or(s, new("")) }
-
-func is[T comparable](wanted *T, v T) bool { return wanted == nil || *wanted == v }
-
-func filtered[T any](rows []T, keep func(T) bool) []T {
-	out := []T{}
-	for _, r := range rows {
-		if keep(r) {
-			out = append(out, r)
-		}
-	}
-	return out
+// place is a cursor and what it stands for.
+type place struct {
+	cursor string
+	key    key
 }
 
 // Lists have what the filter wants, in the order wanted, and pages of any size cut them without a gap or a repetition,
-// forwards and backwards, with exact totals and exact words on what lies beyond.
+// forwards and backwards and from any cursor, with exact totals and exact words on what lies beyond: as the model says.
 func TestLists(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, 100+seed, 60)
-			for _, o := range orders(imaging.ByStartDate, imaging.ByName, imaging.ByStatus) {
-				order := *cmp.Or(o, &imaging.NewestFirst)
-				for i := range 6 {
-					a, f := pick(w, actors()), w.filter()
-					if i == 0 { // the most rows there can be
-						a, f = admin, everything
-					}
-					want := filtered(w.shown(a), func(r *imaging.ImageRequest) bool { return wants(f, r) })
-					w.checkRequestList(t, a, f, o, ordered(want, order, requestKey))
-				}
-			}
-		})
-	}
-}
-
-func (w *world) checkRequestList(t *testing.T, a imaging.Actor, f *imaging.ImageRequestFilter, o *imaging.Order, want []*imaging.ImageRequest) {
-	t.Helper()
-	ctx := t.Context()
-	read := func(s imaging.Slice) (page[*imaging.ImageRequest], error) {
-		c, err := w.ImageRequests(ctx, a, s, f, o)
-		if err != nil {
-			return page[*imaging.ImageRequest]{}, err
+	w := newWorld(t, 100, 0)
+	seen := tally{}
+	rapid.Check(t, func(rt *rapid.T) {
+		w.recreate(rt)
+		for range 8 {
+			f := w.drawFilter(rt, w.anyRequest())
+			a, o := rapid.SampledFrom(actors()).Draw(rt, "actor"), drawOrder(rt)
+			l := w.requestList(t.Context(), a, f, o)
+			seen.count(f, len(l.rows()))
+			l.check(rt, w.rnd)
+			w.checkNumbered(rt, a, f, o, l.rows())
 		}
-		total, err := c.TotalCount(ctx)
-		return page[*imaging.ImageRequest]{c.Nodes(), c.PageInfo, cursors(c.Edges), total}, err
-	}
-	checkPages(t, w.rnd, want, read)
-	offset, limit := w.rnd.IntN(len(want)+2), 1+w.rnd.IntN(len(want)+2)
-	got, err := w.ImageRequestPage(ctx, a, offset, limit, f, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, want[min(offset, len(want)):min(offset+limit, len(want))], got)
-	if t.Failed() {
-		t.Fatalf("as %v, filter %+v, order %v", a, f, o)
-	}
+	})
+	seen.enough(t)
 }
 
 // Lists of versions: the same.
 func TestVersionLists(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 200, 50)
-	for _, o := range orders(imaging.ByStartDate, imaging.ByStatus) {
-		order := *cmp.Or(o, &imaging.NewestFirst)
-		for range 6 {
-			a, f := pick(w, actors()), w.versionFilter()
-			want := filtered(versions(w.shown(a)), func(v *imaging.Version) bool { return wantsVersion(f, v) })
-			checkPages(t, w.rnd, ordered(want, order, versionKey), func(s imaging.Slice) (page[*imaging.Version], error) {
-				c, err := w.Versions(t.Context(), a, s, f, o)
-				if err != nil {
-					return page[*imaging.Version]{}, err
-				}
-				total, err := c.TotalCount(t.Context())
-				return page[*imaging.Version]{c.Nodes(), c.PageInfo, cursors(c.Edges), total}, err
-			})
-			if t.Failed() {
-				t.Fatalf("as %v, filter %+v, order %v", a, f, o)
+	w := newWorld(t, 200, 0)
+	seen := tally{}
+	rapid.Check(t, func(rt *rapid.T) {
+		w.recreate(rt)
+		for range 8 {
+			f := w.drawFilter(rt, w.anyVersion())
+			if rapid.IntRange(0, 9).Draw(rt, "of a request") == 0 {
+				f.ImageRequest = new(pick(w, w.requests).ID)
 			}
+			l := w.versionList(t.Context(), rapid.SampledFrom(actors()).Draw(rt, "actor"), f, drawOrder(rt))
+			seen.count(f, len(l.rows()))
+			l.check(rt, w.rnd)
 		}
-	}
+	})
+	seen.enough(t)
 }
 
-func (w *world) versionFilter() *imaging.VersionFilter {
-	f := &imaging.VersionFilter{}
-	for range w.rnd.IntN(3) {
-		switch w.rnd.IntN(7) {
-		case 0:
-			f.Status = some(w, imaging.Statuses, 5)
-		case 1:
-			f.Provider = new(w.rnd.IntN(6))
-		case 2:
-			f.Instance = new(pick(w, w.instances))
-		case 3:
-			f.ImageRequest = new(pick(w, w.requests).ID)
-		case 4:
-			f.CreatedBy = new(pick(w, someUsers))
-		case 5:
-			f.StartedFrom = new(w.moment())
-		case 6:
-			f.StartedBefore = new(w.moment())
-		}
+// While somebody reads page by page, rows come, go, and change their place. Each page is that of the list as it is then, from
+// the very place the last one ended at, so reading comes to an end; and what did not move is there exactly once.
+func TestListsWhileTheyChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 300, 0)
+	vanished := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		w.recreate(rt)
+		o := drawOrder(rt)
+		n, backwards := rapid.IntRange(1, 3).Draw(rt, "size"), rapid.Bool().Draw(rt, "backwards")
+		requests, all := w.requestList(t.Context(), admin, everything, o), w.versionList(t.Context(), admin, everything, o)
+		vanished += requests.walkStirred(rt, w, n, backwards)
+		vanished += all.walkStirred(rt, w, n, backwards)
+	})
+	if vanished == 0 && !t.Failed() {
+		t.Error("no cursor ever outlived its row")
 	}
-	return f
-}
-
-func wantsVersion(f *imaging.VersionFilter, v *imaging.Version) bool {
-	return (f.Status == nil || slices.Contains(f.Status, v.Status)) &&
-		is(f.Provider, v.ProviderID) && is(f.Instance, v.Instance) && is(f.ImageRequest, v.ImageRequestID) && is(f.CreatedBy, v.ImageRequest.CreatedBy) &&
-		(f.StartedFrom == nil || !v.StartDate.Before(*f.StartedFrom)) && (f.StartedBefore == nil || v.StartDate.Before(*f.StartedBefore))
 }
 
 // A nil filter wants what is not retired; a retirement in the future is none yet.
 func TestNilFilterWantsCurrent(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, 300, 40)
+	w := newWorld(t, 301, 40)
 	want := filtered(w.shown(admin), func(r *imaging.ImageRequest) bool { return r.EndDate == nil || r.EndDate.After(time.Now()) })
-	w.checkRequestList(t, admin, nil, nil, ordered(want, imaging.NewestFirst, requestKey))
+	c, err := w.ImageRequests(t.Context(), admin, imaging.Slice{First: new(100)}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, ordered(want, imaging.NewestFirst, requestKey), c.Nodes())
+}
+
+func (w *world) requestList(ctx context.Context, a imaging.Actor, f *imaging.Filter, o *imaging.Order) list[*imaging.ImageRequest] {
+	l := list[*imaging.ImageRequest]{key: requestKey, order: orNewest(o)}
+	l.read = func(s imaging.Slice) (*db.ImageRequestConnection, error) { return w.ImageRequests(ctx, a, s, f, o) }
+	l.rows = func() []*imaging.ImageRequest {
+		return ordered(filtered(w.shown(a), func(r *imaging.ImageRequest) bool { return wants(f, r) }), l.order, l.key)
+	}
+	return l
+}
+
+func (w *world) versionList(ctx context.Context, a imaging.Actor, f *imaging.Filter, o *imaging.Order) list[*imaging.Version] {
+	l := list[*imaging.Version]{key: versionKey, order: orNewest(o)}
+	l.read = func(s imaging.Slice) (*db.VersionConnection, error) { return w.Versions(ctx, a, s, f, o) }
+	l.rows = func() []*imaging.Version {
+		return ordered(filtered(versions(w.shown(a)), func(v *imaging.Version) bool { return wantsVersion(f, v) }), l.order, l.key)
+	}
+	return l
+}
+
+func orNewest(o *imaging.Order) imaging.Order {
+	if o == nil {
+		return imaging.Order{Field: "START_DATE", Direction: "DESC"}
+	}
+	return *o
+}
+
+// check walks through the list from both ends, then reads pieces of it between any two of its cursors, in any order.
+func (l list[T]) check(rt *rapid.T, rnd *rand.Rand) {
+	n := rapid.IntRange(1, 5).Draw(rt, "page size")
+	there := l.walk(rt, n, false)
+	back := l.walk(rt, n, true)
+	slices.Reverse(back)
+	if diff := cmp.Diff(keys(there), keys(back), cmp.AllowUnexported(key{})); diff != "" {
+		rt.Fatalf("backwards it is another list:\n%s", diff)
+	}
+	for range 4 {
+		if len(there) == 0 {
+			return
+		}
+		var after, before *place
+		if rnd.IntN(3) > 0 {
+			after = &there[rnd.IntN(len(there))]
+		}
+		if rnd.IntN(3) > 0 {
+			before = &there[rnd.IntN(len(there))]
+		}
+		l.page(rt, 1+rnd.IntN(5), rnd.IntN(2) == 0, after, before)
+	}
+}
+
+// walk reads the list page by page to its end and gives all its places.
+func (l list[T]) walk(rt *rapid.T, n int, backwards bool) (all []place) {
+	rt.Helper()
+	var from *place
+	for range len(l.rows()) + 1 {
+		places, more := l.next(rt, n, backwards, from)
+		all = append(all, places...)
+		if !more {
+			if len(all) != len(l.rows()) {
+				rt.Fatalf("the list ended after %d of %d rows", len(all), len(l.rows()))
+			}
+			return all
+		}
+		from = &places[len(places)-1]
+	}
+	rt.Fatalf("the list has no end")
+	return nil
+}
+
+// next reads the page behind a place, seen in the direction of the walk.
+func (l list[T]) next(rt *rapid.T, n int, backwards bool, from *place) (places []place, more bool) {
+	rt.Helper()
+	if !backwards {
+		places, _, more = l.page(rt, n, false, from, nil)
+		return places, more
+	}
+	places, more, _ = l.page(rt, n, true, nil, from)
+	slices.Reverse(places)
+	return places, more
+}
+
+// page reads one page and compares all of it with the model's.
+func (l list[T]) page(rt *rapid.T, n int, last bool, after, before *place) (places []place, previous, next bool) {
+	rt.Helper()
+	s, p := imaging.Slice{First: &n}, piece{first: n}
+	if last {
+		s, p = imaging.Slice{Last: &n}, piece{last: n}
+	}
+	if after != nil {
+		s.After, p.after = &after.cursor, &after.key
+	}
+	if before != nil {
+		s.Before, p.before = &before.cursor, &before.key
+	}
+	want := page(l.rows(), l.order, l.key, p)
+	c, err := l.read(s)
+	if err != nil {
+		rt.Fatalf("%+v: %v", s, err)
+	}
+	got := l.answer(rt, c)
+	if !reflect.DeepEqual(want, got) { // much faster than cmp
+		rt.Fatalf("%+v, in the order %v (-want +got):\n%s", p, l.order, cmp.Diff(want, got, cmp.AllowUnexported(key{})))
+	}
+	for i, row := range got.Rows {
+		places = append(places, place{c.Edges[i].Cursor, l.key(row, l.order.Field)})
+	}
+	return places, got.Previous, got.Next
+}
+
+// answer is a page as a client sees it.
+func (l list[T]) answer(rt *rapid.T, c *db.Connection[T]) (a answer[T]) {
+	rt.Helper()
+	ctx := rt.Context()
+	var errs [3]error
+	a.Rows = append([]T{}, c.Nodes()...)
+	a.Total, errs[0] = c.TotalCount(ctx)
+	a.Previous, errs[1] = c.PageInfo.HasPreviousPage(ctx)
+	a.Next, errs[2] = c.PageInfo.HasNextPage(ctx)
+	for _, err := range errs {
+		if err != nil {
+			rt.Fatal(err)
+		}
+	}
+	a.EdgesAreTheirRows = len(c.Edges) == len(a.Rows)
+	for i, e := range c.Edges {
+		a.EdgesAreTheirRows = a.EdgesAreTheirRows && reflect.DeepEqual(e.Node, a.Rows[i])
+	}
+	if n := len(a.Rows); n > 0 {
+		a.EdgesAreTheirRows = a.EdgesAreTheirRows && *c.PageInfo.StartCursor == c.Edges[0].Cursor && *c.PageInfo.EndCursor == c.Edges[n-1].Cursor
+		start, end := l.key(a.Rows[0], l.order.Field), l.key(a.Rows[n-1], l.order.Field)
+		a.StartsAt, a.EndsAt = &start, &end
+	} else if c.PageInfo.StartCursor != nil || c.PageInfo.EndCursor != nil {
+		rt.Fatalf("an empty page has cursors")
+	}
+	return a
+}
+
+// walkStirred reads the list to its end while the world changes, and tells how often the row of the cursor was gone by then.
+func (l list[T]) walkStirred(rt *rapid.T, w *world, n int, backwards bool) (vanished int) {
+	rt.Helper()
+	still, read := keys(l.places()), map[key]int{}
+	var from *place
+	for changes := 3; ; changes-- {
+		places, more := l.next(rt, n, backwards, from)
+		for _, p := range places {
+			read[p.key]++
+		}
+		if !more {
+			break
+		}
+		from = &places[len(places)-1]
+		if changes > 0 {
+			w.stir(rt)
+			now := keys(l.places())
+			still = filtered(still, func(k key) bool { return slices.Contains(now, k) })
+			if !slices.Contains(now, from.key) {
+				vanished++
+			}
+		}
+	}
+	for _, k := range still {
+		if read[k] != 1 {
+			rt.Fatalf("a row that stayed where it was was read %d times: %v", read[k], k)
+		}
+	}
+	return vanished
+}
+
+// places are those of the model's rows, without their cursors.
+func (l list[T]) places() (all []place) {
+	for _, row := range l.rows() {
+		all = append(all, place{key: l.key(row, l.order.Field)})
+	}
+	return all
+}
+
+func keys(places []place) []key {
+	all := []key{}
+	for _, p := range places {
+		all = append(all, p.key)
+	}
+	return all
+}
+
+// checkNumbered reads a page by its number, as REST has them, and the count.
+func (w *world) checkNumbered(rt *rapid.T, a imaging.Actor, f *imaging.Filter, o *imaging.Order, want []*imaging.ImageRequest) {
+	rt.Helper()
+	offset, limit := w.rnd.IntN(len(want)+2), 1+w.rnd.IntN(len(want)+2)
+	got, err := w.ImageRequestPage(rt.Context(), a, offset, limit, f, o)
+	if want := want[min(offset, len(want)):min(offset+limit, len(want))]; err != nil || len(want)+len(got) > 0 && !reflect.DeepEqual(want, got) {
+		rt.Fatalf("%d from %d on: %v (-want +got):\n%s", limit, offset, err, cmp.Diff(want, got))
+	}
+	if n, err := w.CountImageRequests(rt.Context(), a, f); err != nil || n != len(want) {
+		rt.Fatalf("%d are counted of %d, %v", n, len(want), err)
+	}
+}
+
+// tally counts how often each field of a filter was asked for and something was found.
+type tally map[string]int
+
+func (s tally) count(f *imaging.Filter, found int) {
+	if v := reflect.ValueOf(*f); found > 0 {
+		for i := range v.NumField() {
+			if !v.Field(i).IsNil() {
+				s[v.Type().Field(i).Name]++
+			}
+		}
+	}
+}
+
+func (s tally) enough(t *testing.T) {
+	t.Helper()
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[imaging.Filter]()) {
+		if field.Name != "ImageRequest" && s[field.Name] == 0 && !t.Failed() {
+			t.Errorf("nothing was ever found by %s; by others: %v", field.Name, maps.Clone(s))
+		}
+	}
+}
+
+// recreate replaces the world by another one.
+func (w *world) recreate(rt *rapid.T) {
+	rt.Helper()
+	w.rnd = rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
+	w.requests = nil
+	for range rapid.IntRange(1, 10).Draw(rt, "requests") {
+		w.requests = append(w.requests, w.request())
+	}
+	w.store(rt)
+}
+
+// stir has one request vanish, another one come, and one change all it has but its id and those of its versions.
+func (w *world) stir(rt *rapid.T) {
+	rt.Helper()
+	if at := w.rnd.IntN(len(w.requests)); len(w.requests) > 2 {
+		w.requests = slices.Delete(w.requests, at, at+1)
+	}
+	at := w.rnd.IntN(len(w.requests))
+	old, changed := w.requests[at], w.request()
+	changed.ID = old.ID
+	for i, v := range changed.Versions {
+		if v.ImageRequestID = old.ID; i < len(old.Versions) {
+			v.Alias = strings.Replace(v.Alias, v.ID.String(), old.Versions[i].ID.String(), 1)
+			v.ID = old.Versions[i].ID
+		}
+	}
+	w.requests[at] = changed
+	w.requests = append(w.requests, w.request())
+	w.store(rt)
+}
+
+// store makes the database hold the world's requests and no others.
+func (w *world) store(rt *rapid.T) {
+	rt.Helper()
+	for _, table := range []string{"versions", "image_requests"} {
+		if _, err := w.sql.ExecContext(rt.Context(), "DELETE FROM "+table); err != nil {
+			rt.Fatal(err)
+		}
+	}
+	if err := w.Put(rt.Context(), w.requests...); err != nil {
+		rt.Fatal(err)
+	}
 }

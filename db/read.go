@@ -31,7 +31,7 @@ func (s *Store) Version(ctx context.Context, a imaging.Actor, id uuid.UUID) (*im
 // Nodes are the requests and versions with these ids, in their order; nil for each that is not there for the actor.
 // INVALID if there are more than 100.
 func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]imaging.Node, error) {
-	if err := (&imaging.ImageRequestFilter{IDs: ids}).Problems().Err(); err != nil {
+	if err := (&imaging.Filter{IDs: ids}).Problems().Err(); err != nil {
 		return nil, err
 	}
 	of := s.db.NewSelect().Model((*imaging.Version)(nil)).Column("version.image_request_id").
@@ -66,8 +66,8 @@ func (s *Store) one(ctx context.Context, idb bun.IDB, a imaging.Actor, id uuid.U
 	return rows[0], nil
 }
 
-func (s *Store) byID(ctx context.Context, a imaging.Actor, ids []uuid.UUID) (map[uuid.UUID]*imaging.ImageRequest, error) {
-	rows, err := s.aggregates(ctx, s.db, a, s.db.NewSelect().ColumnExpr("unnest(?::uuid[])", pgdialect.Array(ids)), imaging.NewestFirst)
+func (s *Store) byID(ctx context.Context, idb bun.IDB, a imaging.Actor, ids []uuid.UUID) (map[uuid.UUID]*imaging.ImageRequest, error) {
+	rows, err := s.aggregates(ctx, idb, a, idb.NewSelect().ColumnExpr("unnest(?::uuid[])", pgdialect.Array(ids)), imaging.NewestFirst)
 	if err != nil {
 		return nil, err
 	}

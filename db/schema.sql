@@ -123,7 +123,7 @@ COMMENT ON COLUMN public.image_requests.instance IS 'Of the newest version, kept
 
 COMMENT ON COLUMN public.image_requests.provider_id IS 'Of the newest version, kept here for lists.';
 
-COMMENT ON COLUMN public.image_requests.search_text IS 'Name, description and tags in lower case, one a line.';
+COMMENT ON COLUMN public.image_requests.search_text IS 'Name, description and tags, one a line, in the letters that upper and lower case have in common.';
 
 CREATE TABLE public.providers (
     id integer NOT NULL,

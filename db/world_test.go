@@ -1,12 +1,9 @@
 package db_test
 
 import (
-	"bytes"
-	"cmp"
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -22,7 +19,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
 
 // Few values, so that ties and hits are frequent, and odd ones, so that none is changed on its way.
 var (
-	someNames = []string{"alpha", "Alpha", "alpha beta", "ä", "line\nbreak", `it's "q" \ ? $1 %`, "日本"}
+	someNames = []string{"alpha", "Alpha", "alpha beta", "ä", "line\nbreak", `it's "q" \ ? $1 %`, "日本", "ΣΟΦΟΣ Σοφος", "İzmir ılık", "50% of_a\\b", "µm ſtraße"}
 	someTags  = []string{"a", "A", "it's", `"quoted"`, `back\slash`, "{x,y}", "NULL", "two words", "ü?", "%_"}
 	someUsers = []string{"ann", "Ann", "an", "bob", "carl", `d"a,v\e`, "worker", "reviewer"}
 )
@@ -88,6 +85,17 @@ func (w *world) moment() time.Time {
 	return epoch.Add(time.Duration(w.rnd.IntN(5)) * time.Hour).Add(time.Duration(w.rnd.IntN(2)) * time.Microsecond)
 }
 
+// end is in the past, in the future, or never.
+func (w *world) end() *time.Time {
+	switch w.rnd.IntN(3) {
+	case 0:
+		return new(w.moment())
+	case 1:
+		return new(w.moment().AddDate(1000, 0, 0))
+	}
+	return nil
+}
+
 func (w *world) request() *imaging.ImageRequest {
 	r := &imaging.ImageRequest{
 		ID: w.id(), Name: pick(w, someNames), Icon: maybe(w, "icons/x.png"), Description: pick(w, []string{"", "plain", "Größe alpha"}),
@@ -97,12 +105,7 @@ func (w *world) request() *imaging.ImageRequest {
 	if r.Visibility == imaging.Users {
 		r.SharedWith = append(some(w, someUsers, 2), "zoe")
 	}
-	switch w.rnd.IntN(3) {
-	case 0:
-		r.EndDate = new(w.moment()) // in the past
-	case 1:
-		r.EndDate = new(w.moment().AddDate(1000, 0, 0))
-	}
+	r.EndDate = w.end()
 	for n := range 1 + w.rnd.IntN(4) {
 		r.Versions = append(r.Versions, w.version(r, n+1))
 	}
@@ -119,10 +122,11 @@ func (w *world) version(r *imaging.ImageRequest, ordinal int) *imaging.Version {
 	}
 	v.Alias = v.ID.String()
 	if v.Status == imaging.Completed {
-		v.Alias = "image-" + v.Alias
+		v.Alias, v.EndDate = "image-"+v.Alias, w.end()
+	} else if !v.Status.Open() {
+		v.EndDate = new(w.moment())
 	}
 	if !v.Status.Open() {
-		v.EndDate = new(w.moment())
 		v.Instance = pick(w, append(w.instances, v.Instance))
 	}
 	if v.Status != imaging.Pending && v.Status != imaging.NeedsInfo {
@@ -175,42 +179,4 @@ func versions(requests []*imaging.ImageRequest) []*imaging.Version {
 		all = append(all, r.Versions...)
 	}
 	return all
-}
-
-// key is a row's place in a list: what the list is ordered by, and its id.
-type key struct {
-	moment time.Time
-	text   string
-	id     uuid.UUID
-}
-
-func requestKey(r *imaging.ImageRequest, f imaging.OrderField) key {
-	switch f {
-	case imaging.ByName:
-		return key{text: r.Name, id: r.ID}
-	case imaging.ByStatus:
-		return key{text: string(r.Status), id: r.ID}
-	default:
-		return key{moment: r.StartDate, id: r.ID}
-	}
-}
-
-func versionKey(v *imaging.Version, f imaging.OrderField) key {
-	if f == imaging.ByStatus {
-		return key{text: string(v.Status), id: v.ID}
-	}
-	return key{moment: v.StartDate, id: v.ID}
-}
-
-// ordered sorts rows as a list of this order has them.
-func ordered[T any](rows []T, o imaging.Order, of func(T, imaging.OrderField) key) []T {
-	slices.SortFunc(rows, func(x, y T) int {
-		a, b := of(x, o.Field), of(y, o.Field)
-		n := cmp.Or(a.moment.Compare(b.moment), cmp.Compare(a.text, b.text), bytes.Compare(a.id[:], b.id[:]))
-		if o.Direction == imaging.Desc {
-			return -n
-		}
-		return n
-	})
-	return rows
 }

@@ -235,8 +235,8 @@ func (s *Store) withInTheWay(ctx context.Context, a imaging.Actor, instance uuid
 
 // inTheWay is the refusal for an instance that has an open version, naming it if the actor may see it; none if it has none.
 func (s *Store) inTheWay(ctx context.Context, a imaging.Actor, instance uuid.UUID) (imaging.Problems, error) {
-	open := &imaging.VersionFilter{Instance: &instance, Status: imaging.OpenStatuses}
-	n, err := s.wantedVersions(imaging.Service(), open).Count(ctx)
+	open := &imaging.Filter{Instance: &instance, Status: imaging.OpenStatuses}
+	n, err := wanted(s.db, versionTable, imaging.Service(), open).Count(ctx)
 	if err != nil || n == 0 {
 		return nil, s.translate(err)
 	}

@@ -132,7 +132,7 @@ func (r *queryResolver) ImageRequest(ctx context.Context, id uuid.UUID) (*imagin
 	return r.store.ImageRequest(ctx, auth.From(ctx), id)
 }
 
-func (r *queryResolver) ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.ImageRequestFilter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error) {
+func (r *queryResolver) ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error) {
 	return r.store.ImageRequests(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
 }
 
@@ -140,7 +140,7 @@ func (r *queryResolver) Version(ctx context.Context, id uuid.UUID) (*imaging.Ver
 	return r.store.Version(ctx, auth.From(ctx), id)
 }
 
-func (r *queryResolver) Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.VersionFilter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error) {
+func (r *queryResolver) Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error) {
 	return r.store.Versions(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
 }
 

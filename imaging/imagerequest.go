@@ -71,8 +71,5 @@ func (r *ImageRequest) Version(id uuid.UUID) *Version {
 func (r *ImageRequest) Settle() {
 	newest := r.Newest()
 	r.Status, r.Instance, r.ProviderID = newest.Status, newest.Instance, newest.ProviderID
-	r.SearchText = strings.ToLower(strings.Join(append([]string{r.Name, r.Description}, r.Tags...), "\n"))
+	r.SearchText = fold(strings.Join(append([]string{r.Name, r.Description}, r.Tags...), "\n"))
 }
-
-// SearchWords splits what a person searches for into the words that must all occur in a SearchText.
-func SearchWords(search string) []string { return strings.Fields(strings.ToLower(search)) }

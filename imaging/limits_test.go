@@ -95,10 +95,9 @@ func textFields() []textField {
 		{"token", "username", 150, false, false, func(s string) error {
 			return (&Token{Username: s, Roles: []Role{Requester}}).Problems().Err()
 		}},
-		{"filter", "createdBy", 150, true, false, func(s string) error { return (&ImageRequestFilter{CreatedBy: &s}).Problems().Err() }},
-		{"filter", "search", 256, true, false, func(s string) error { return (&ImageRequestFilter{Search: &s}).Problems().Err() }},
-		{"filter", "tags.0", 128, true, false, func(s string) error { return (&ImageRequestFilter{Tags: []string{s}}).Problems().Err() }},
-		{"version filter", "createdBy", 150, true, false, func(s string) error { return (&VersionFilter{CreatedBy: &s}).Problems().Err() }},
+		{"filter", "createdBy", 150, true, false, func(s string) error { return (&Filter{CreatedBy: &s}).Problems().Err() }},
+		{"filter", "search", 256, true, false, func(s string) error { return (&Filter{Search: &s}).Problems().Err() }},
+		{"filter", "tags.0", 128, true, false, func(s string) error { return (&Filter{Tags: []string{s}}).Problems().Err() }},
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 // OrderField is what lists can be ordered by.
 type OrderField string
 
-// The order fields; versions have no name.
+// The order fields. Versions have the name of their request.
 const (
 	ByStartDate OrderField = "START_DATE"
 	ByName      OrderField = "NAME"
@@ -36,9 +36,12 @@ type Order struct {
 // NewestFirst is the order of a list if none is asked for.
 var NewestFirst = Order{Field: ByStartDate, Direction: Desc}
 
-// ImageRequestFilter says which image requests are wanted; nil fields want all.
-type ImageRequestFilter struct {
+// Filter says which rows of a list are wanted: those that meet all of it. Nil fields want all, and an empty list of ids or
+// statuses none. In a list of versions, owner, tags, visibility and search are those of the version's request, and the rest
+// is its own.
+type Filter struct {
 	IDs           []uuid.UUID
+	ImageRequest  *uuid.UUID // of versions alone
 	Status        []Status
 	CreatedBy     *string
 	Provider      *int
@@ -54,9 +57,10 @@ type ImageRequestFilter struct {
 }
 
 // Problems lists what is wrong with the filter: INVALID, by field.
-func (f *ImageRequestFilter) Problems() Problems {
+func (f *Filter) Problems() Problems {
 	var p Problems
 	p.some("ids", len(f.IDs))
+	p.some("status", len(f.Status))
 	if p.some("tags", len(f.Tags)) {
 		for i, tag := range f.Tags {
 			p.text(fmt.Sprintf("tags.%d", i), tag, MaxTag)
@@ -68,26 +72,6 @@ func (f *ImageRequestFilter) Problems() Problems {
 	p.moment("startedBefore", f.StartedBefore)
 	p.moment("endsFrom", f.EndsFrom)
 	p.moment("endsBefore", f.EndsBefore)
-	return p
-}
-
-// VersionFilter says which versions are wanted; nil fields want all.
-type VersionFilter struct {
-	Status        []Status
-	Provider      *int
-	Instance      *uuid.UUID
-	ImageRequest  *uuid.UUID
-	CreatedBy     *string
-	StartedFrom   *time.Time
-	StartedBefore *time.Time
-}
-
-// Problems lists what is wrong with the filter: INVALID, by field.
-func (f *VersionFilter) Problems() Problems {
-	var p Problems
-	p.optional("createdBy", f.CreatedBy, MaxUsername)
-	p.moment("startedFrom", f.StartedFrom)
-	p.moment("startedBefore", f.StartedBefore)
 	return p
 }
 
@@ -120,14 +104,6 @@ func (s Slice) Size() (n int, fromEnd bool, err error) {
 		}
 	}
 	return n, s.Last != nil, p.Err()
-}
-
-// PageInfo says where a page begins and ends, and whether there is more beyond it.
-type PageInfo struct {
-	HasNextPage     bool
-	HasPreviousPage bool
-	StartCursor     *string
-	EndCursor       *string
 }
 
 // some checks how many elements a list has; what is too long is not looked at any closer.

@@ -9,21 +9,22 @@ import (
 	"github.com/google/uuid"
 )
 
-func TestImageRequestFilter(t *testing.T) {
+func TestFilter(t *testing.T) {
 	t.Parallel()
 	late := time.Date(9999, 12, 31, 23, 59, 59, 0, time.FixedZone("", -12*3600))
 	const year = ": Ensure this time lies in the years 1 to 9999 in UTC."
 	for _, test := range []struct {
 		name   string
-		filter ImageRequestFilter
+		filter Filter
 		want   []string
 	}{
-		{"all", ImageRequestFilter{}, nil},
-		{"100 ids", ImageRequestFilter{IDs: make([]uuid.UUID, 100)}, nil},
-		{"101 ids", ImageRequestFilter{IDs: make([]uuid.UUID, 101)}, []string{"ids: Ensure this field has no more than 100 elements."}},
-		{"100 tags", ImageRequestFilter{Tags: labels(100)}, nil},
-		{"5,000 bad tags are one problem", ImageRequestFilter{Tags: slices.Repeat([]string{"\x00"}, 5000)}, []string{"tags: Ensure this field has no more than 100 elements."}},
-		{"all at once", ImageRequestFilter{
+		{"all", Filter{}, nil},
+		{"100 ids", Filter{IDs: make([]uuid.UUID, 100)}, nil},
+		{"101 ids", Filter{IDs: make([]uuid.UUID, 101)}, []string{"ids: Ensure this field has no more than 100 elements."}},
+		{"100 tags", Filter{Tags: labels(100)}, nil},
+		{"5,000 bad tags are one problem", Filter{Tags: slices.Repeat([]string{"\x00"}, 5000)}, []string{"tags: Ensure this field has no more than 100 elements."}},
+		{"101 statuses", Filter{Status: slices.Repeat([]Status{Pending}, 101)}, []string{"status: Ensure this field has no more than 100 elements."}},
+		{"all at once", Filter{
 			IDs: make([]uuid.UUID, 101), Tags: []string{"a", "\xff"}, CreatedBy: new("\x00"), Search: new("\xff"),
 			StartedFrom: &late, StartedBefore: &late, EndsFrom: &late, EndsBefore: &late,
 		}, []string{
@@ -38,20 +39,6 @@ func TestImageRequestFilter(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestVersionFilter(t *testing.T) {
-	t.Parallel()
-	early := time.Date(0, 12, 31, 23, 59, 59, 0, time.UTC)
-	const year = ": Ensure this time lies in the years 1 to 9999 in UTC."
-	filter := VersionFilter{CreatedBy: new("\x00"), StartedFrom: &early, StartedBefore: &early}
-	want := []string{"createdBy: Null characters and lone surrogates are not allowed.", "startedFrom" + year, "startedBefore" + year}
-	if diff := cmp.Diff(want, told(t, filter.Problems().Err())); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if err := (&VersionFilter{}).Problems().Err(); err != nil {
-		t.Errorf("the filter that wants all is refused: %v", err)
 	}
 }
 

@@ -96,9 +96,9 @@ func (x *exchange) appendLink(b []byte, rel string, page int, there bool) []byte
 var parameters = map[string]string{"createdBy": "created_by", "tags": "tag", "search": "search"}
 
 // wanted reads filter and order from the query: INVALID by parameter. Empty parameters want all.
-func (x *exchange) wanted() (*imaging.ImageRequestFilter, imaging.Order, error) {
+func (x *exchange) wanted() (*imaging.Filter, imaging.Order, error) {
 	ended := false
-	f := &imaging.ImageRequestFilter{Ended: &ended, Tags: x.query.filled("tag")}
+	f := &imaging.Filter{Ended: &ended, Tags: x.query.filled("tag")}
 	problems := x.unreadable()
 	if s := x.query.last("status"); s != "" {
 		f.Status = []imaging.Status{imaging.Status(strings.ToUpper(s))}
@@ -124,7 +124,7 @@ func (x *exchange) wanted() (*imaging.ImageRequestFilter, imaging.Order, error) 
 }
 
 // filterProblems is what imaging says of a filter, by parameter, beside what is told already.
-func filterProblems(f *imaging.ImageRequestFilter, told imaging.Problems) imaging.Problems {
+func filterProblems(f *imaging.Filter, told imaging.Problems) imaging.Problems {
 	var p imaging.Problems
 	for _, e := range f.Problems() {
 		field, _, _ := strings.Cut(e.Field, ".")

@@ -47,7 +47,7 @@ COMMENT ON COLUMN image_requests.reports IS 'Counts the reports of workers: with
 COMMENT ON COLUMN image_requests.status IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.instance IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.provider_id IS 'Of the newest version, kept here for lists.';
-COMMENT ON COLUMN image_requests.search_text IS 'Name, description and tags in lower case, one a line.';
+COMMENT ON COLUMN image_requests.search_text IS 'Name, description and tags, one a line, in the letters that upper and lower case have in common.';
 CREATE INDEX image_requests_by_start_date ON image_requests (start_date, id);
 CREATE INDEX image_requests_by_name ON image_requests (name, id);
 CREATE INDEX image_requests_by_status ON image_requests (status, id);

@@ -79,9 +79,9 @@ type QueryResolver interface {
 	Nodes(ctx context.Context, ids []uuid.UUID) ([]imaging.Node, error)
 	Viewer(ctx context.Context) (*imaging.Actor, error)
 	ImageRequest(ctx context.Context, id uuid.UUID) (*imaging.ImageRequest, error)
-	ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.ImageRequestFilter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error)
+	ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error)
 	Version(ctx context.Context, id uuid.UUID) (*imaging.Version, error)
-	Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.VersionFilter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error)
+	Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error)
 	PreviewImageRequest(ctx context.Context, input imaging.RequestImageInput) (*imaging.ImageRequestPreview, error)
 	Providers(ctx context.Context) ([]*imaging.Provider, error)
 }
@@ -222,12 +222,13 @@ func newExecutionContext(
 
 var sources = []*ast.Source{
 	{Name: "../../schema.graphqls", Input: `"""
-A moment as RFC 3339 writes it, in UTC and to the microsecond, in the years 1 to 9999.
+A moment as RFC 3339 writes it, such as 2026-01-02T03:04:05.678901Z. It is answered in UTC with six digits of the second. As
+input any offset will do, digits beyond the microsecond are cut off, and years other than 1 to 9999 in UTC are INVALID.
 """
 scalar DateTime @specifiedBy(url: "https://datatracker.ietf.org/doc/html/rfc3339#section-5.6")
 
 """
-An object that can be fetched again by its id alone.
+An object that can be fetched again by its id alone, with node.
 """
 interface Node {
   "The object's id: a UUID made by the server, unique over all types."
@@ -235,18 +236,22 @@ interface Node {
 }
 
 """
-Everything that can be read. What the caller may not see does not exist for them: it is left out of lists and
-counts, and asking for it by id answers exactly as an id that was never given out.
+Everything that can be read, by anyone, signed in or not. What the caller may not see does not exist for them: it is left out
+of lists and counts, and asking for it by id answers exactly as an id that was never given out. Any field may answer
+UNAVAILABLE (the database is away: try again) or INTERNAL (our fault); other error codes are named where they come from.
 """
 type Query {
-  "The object with this id; null if there is none or the caller may not see it."
+  "The object with this id; null, without an error, if there is none or the caller may not see it."
   node(
-    "The id of an ImageRequest or a Version."
+    "The id of an ImageRequest or a Version. What is no UUID is the id of nothing."
     id: ID!
   ): Node
-  "The objects with these ids, in the order asked for; null in the place of each that is not there for the caller."
+  """
+  The objects with these ids: as many, in the order asked for, an object as often as its id is named. Null, without an error,
+  in the place of each that is not there for the caller. INVALID for more than 100 ids.
+  """
   nodes(
-    "At most 100 ids."
+    "At most 100 ids, of ImageRequests and Versions alike; none will do. What is no UUID is the id of nothing."
     ids: [ID!]!
   ): [Node]!
   "Who is asking; null if the call carries no token."
@@ -256,15 +261,18 @@ type Query {
     "The request's id."
     id: ID!
   ): ImageRequest
-  "The image requests that the caller may see, newest first unless told otherwise."
+  """
+  The image requests that the caller may see, newest first unless told otherwise. INVALID, by field, for a number out of range,
+  first together with last, a cursor that is none or is of another order, and a bad filter.
+  """
   imageRequests(
     "How many to answer from the start of the list, 1 to 100; 20 if neither first nor last is given."
     first: Int
-    "Only what comes after this cursor, which must be from a list of the same order."
+    "Only what comes after this cursor, which must be from a list of the same order; its row need not be there any more."
     after: String
-    "How many to answer from the end of the list, 1 to 100; not together with first."
+    "How many to answer from the end of the list, in the list's own order, 1 to 100; not together with first."
     last: Int
-    "Only what comes before this cursor, which must be from a list of the same order."
+    "Only what comes before this cursor, which must be from a list of the same order; its row need not be there any more."
     before: String
     "Which requests are wanted; by default all that are not retired."
     filter: ImageRequestFilter
@@ -276,15 +284,18 @@ type Query {
     "The version's id."
     id: ID!
   ): Version
-  "The versions of all image requests that the caller may see: with a filter on status, the queue of reviewers and of workers."
+  """
+  The versions of all image requests that the caller may see, newest first unless told otherwise. With the status PENDING and
+  the oldest first it is the queue of the reviewers, with APPROVED that of the workers. INVALID as for imageRequests.
+  """
   versions(
     "How many to answer from the start of the list, 1 to 100; 20 if neither first nor last is given."
     first: Int
-    "Only what comes after this cursor, which must be from a list of the same order."
+    "Only what comes after this cursor, which must be from a list of the same order; its row need not be there any more."
     after: String
-    "How many to answer from the end of the list, 1 to 100; not together with first."
+    "How many to answer from the end of the list, in the list's own order, 1 to 100; not together with first."
     last: Int
-    "Only what comes before this cursor, which must be from a list of the same order."
+    "Only what comes before this cursor, which must be from a list of the same order; its row need not be there any more."
     before: String
     "Which versions are wanted; by default all."
     filter: VersionFilter
@@ -293,19 +304,22 @@ type Query {
   ): VersionConnection!
   """
   What requestImage would say to this input: everything that keeps it from being accepted, and what is worth a second look. It
-  stores nothing. Any signed-in user may ask.
+  stores nothing. Any signed-in user may ask, others get UNAUTHENTICATED.
   """
   previewImageRequest(
     "What would be asked for."
     input: RequestImageInput!
   ): ImageRequestPreview!
-  "All providers, active or not, by id. Open to everyone."
+  "All providers, active or not, in the order of their numbers. Open to everyone."
   providers: [Provider!]!
 }
 
 """
 Everything that can be changed. Each change is on disk when it is answered. Errors carry extensions.code and, where one
-input field is at fault, extensions.field; all problems of an input are reported at once.
+input field is at fault, extensions.field; all problems of an input are reported at once. Any mutation may answer
+UNAUTHENTICATED (sign in first), NOT_FOUND (what it names does not exist for the caller), FORBIDDEN (the caller sees it and may
+not do this), INVALID (by field), UNAVAILABLE (try again, with an idempotencyKey where there is one) and INTERNAL; CONFLICT is
+told of where it comes from, and names in extensions.status where the version stands.
 """
 type Mutation {
   """
@@ -328,7 +342,8 @@ type Mutation {
   ): RequestVersionPayload!
   """
   Change how an image request is presented, who may see it, and when it ends. Its owner and admins may; what is left out
-  stays as it is. INVALID for each bad field; CONFLICT if revision is given and the request has changed since.
+  stays as it is. INVALID for each bad field; CONFLICT if revision is given and the request has changed since. An edit that
+  changes nothing succeeds and leaves no event.
   """
   editImageRequest(
     "Which request, and what to change in it."
@@ -336,13 +351,17 @@ type Mutation {
   ): EditImageRequestPayload!
   """
   Change what a version is to be made of while it waits for a decision, or when it ends once it is COMPLETED. Its owner and
-  admins may. A version that waits for an answer (NEEDS_INFO) waits for a reviewer again (PENDING).
+  admins may. A version that waits for an answer (NEEDS_INFO) waits for a reviewer again (PENDING). CONFLICT if it stands
+  elsewhere, or if revision is given and the request has changed since.
   """
   editVersion(
     "Which version, and what to change in it."
     input: EditVersionInput!
   ): EditVersionPayload!
-  "Give an image request to another user, who owns it from then on. Its owner and admins may."
+  """
+  Give an image request to another user, who owns it from then on. Its owner and admins may. CONFLICT if revision is given and
+  the request has changed since.
+  """
   transferImageRequest(
     "Which request, and to whom."
     input: TransferImageRequestInput!
@@ -355,42 +374,48 @@ type Mutation {
     "Which version, on which revision, and what to say to its owner."
     input: ApproveVersionInput!
   ): ApproveVersionPayload!
-  "Refuse a PENDING version, with a reason: it becomes DENIED. May be done, and refused, as approveVersion."
+  "Refuse a PENDING version, with a reason: it becomes DENIED. By whom, and when it is CONFLICT, is as for approveVersion."
   denyVersion(
     "Which version, on which revision, and why."
     input: DenyVersionInput!
   ): DenyVersionPayload!
-  "Ask the owner of a PENDING version something: it becomes NEEDS_INFO. May be done, and refused, as approveVersion."
+  "Ask the owner of a PENDING version something: it becomes NEEDS_INFO. By whom, and when it is CONFLICT, is as for approveVersion."
   questionVersion(
     "Which version, on which revision, and the question."
     input: QuestionVersionInput!
   ): QuestionVersionPayload!
-  "Answer a reviewer's question: the version becomes PENDING again. Its owner and admins may."
+  "Answer a reviewer's question: the version becomes PENDING again. Its owner and admins may. CONFLICT unless it is NEEDS_INFO."
   answerQuestion(
     "Which version, and the answer."
     input: AnswerQuestionInput!
   ): AnswerQuestionPayload!
   """
   Withdraw a version that is PENDING, NEEDS_INFO or APPROVED: it becomes CANCELLED. One that is IMAGING is marked for its
-  worker to stop, and becomes CANCELLED when it has. Its owner and admins may.
+  worker to stop, and becomes CANCELLED when it has. Its owner and admins may. CONFLICT for a version that has ended.
   """
   cancelVersion(
     "Which version, and why."
     input: CancelVersionInput!
   ): CancelVersionPayload!
-  "Bring a DENIED version before a reviewer again: it becomes PENDING. Its owner and admins may."
+  """
+  Bring a DENIED version before a reviewer again: it becomes PENDING. Its owner and admins may. CONFLICT unless it is DENIED, or
+  if its instance has an open version by now.
+  """
   resubmitVersion(
     "Which version, and what has changed."
     input: ResubmitVersionInput!
   ): ResubmitVersionPayload!
-  "Let a FAILED version be imaged once more: it becomes APPROVED. Reviewers of its provider and admins may."
+  """
+  Let a FAILED version be imaged once more: it becomes APPROVED. Reviewers of its provider and admins may. CONFLICT unless it is
+  FAILED, or if its instance has an open version by now.
+  """
   retryVersion(
     "Which version, and why it may work now."
     input: RetryVersionInput!
   ): RetryVersionPayload!
   """
   Take the longest waiting APPROVED version of a provider to image it: it becomes IMAGING, and is the caller's until the lease
-  runs out. Workers of the provider may. With nothing to do, version and lease are null.
+  runs out. Workers of the provider and admins may. With nothing to do, version and lease are null.
   """
   claimVersion(
     "From which provider, and for how long at first."
@@ -405,27 +430,31 @@ type Mutation {
     input: ReportVersionInput!
   ): ReportVersionPayload!
   """
-  Say that the image is there: the version becomes COMPLETED. The worker that holds the lease may; CONFLICT if it is lost. Sent
-  again after its answer was lost, it is answered again and does nothing new; so are failVersion and releaseVersion.
+  Say that the image is there: the version becomes COMPLETED. The worker that holds the lease may; CONFLICT if it is lost, or if
+  the provider's image of that name belongs to another version. Sent again after its answer was lost, it is answered again and
+  does nothing new; so are failVersion and releaseVersion.
   """
   completeVersion(
     "Which version, under which lease, and what the provider calls the image."
     input: CompleteVersionInput!
   ): CompleteVersionPayload!
-  "Say that there will be no image, and why: the version becomes FAILED. The worker that holds the lease may; CONFLICT if it is lost."
+  """
+  Say that there will be no image, and why: the version becomes FAILED, or CANCELLED if its owner wanted it stopped. The worker
+  that holds the lease may; CONFLICT if it is lost.
+  """
   failVersion(
     "Which version, under which lease, and what went wrong."
     input: FailVersionInput!
   ): FailVersionPayload!
   """
   Give a version back undone, as at a worker's orderly stop: it becomes APPROVED again, at once and without the loss of an
-  attempt. The worker that holds the lease may; CONFLICT if it is lost.
+  attempt, or CANCELLED if its owner wanted it stopped. The worker that holds the lease may; CONFLICT if it is lost.
   """
   releaseVersion(
     "Which version, under which lease, and why."
     input: ReleaseVersionInput!
   ): ReleaseVersionPayload!
-  "Add a provider, or change one. For admins."
+  "Add a provider, or change one. Admins may. CONFLICT if another provider has the name."
   saveProvider(
     "The provider's number and what to change in it."
     input: SaveProviderInput!
@@ -433,30 +462,31 @@ type Mutation {
 }
 
 """
-An image that somebody asked for, with its versions.
+An image that somebody asked for, with its versions. Who sees it may read all of it, but for the fields that say otherwise;
+staff are reviewers, admins, and workers while a version waits for them or is in their hands.
 """
 type ImageRequest implements Node {
-  "A UUID made by the server."
+  "A UUID made by the server, for good."
   id: ID!
   "The name people know the image by, 1 to 256 characters."
   name: String!
-  "A relative path to a picture, or null."
+  "A relative path to a picture, at most 1,024 characters, or null."
   icon: String
-  "What the image is, for display."
+  "What the image is, for display: plain text of at most 16,384 characters."
   description: String!
-  "Labels to find it by."
+  "Labels to find it by, at most 64 of 1 to 128 characters, each once, as they were given."
   tags: [String!]!
-  "The user name of its owner."
+  "The user name of its owner, at most 150 characters."
   createdBy: String!
   "Who may see it and launch from it."
   visibility: Visibility!
-  "With visibility USERS: exactly these users besides the owner and staff. Null for all but the owner and staff."
+  "With visibility USERS: exactly these users besides the owner and staff, else empty. Null for all but the owner and staff."
   sharedWith: [String!]
   "When it was asked for."
   startDate: DateTime!
-  "When it was retired, or will be; null if no end is planned."
+  "When it was retired, or will be if that lies in the future; null if no end is planned."
   endDate: DateTime
-  "Counts the changes but for workers' reports; give it back with a change to be sure that it is made on what you have read."
+  "Counts the changes but for workers' reports, from 1; give it back with a change to be sure that it is made on what you have read."
   revision: Int!
   "Where its newest version stands."
   status: Status!
@@ -470,34 +500,41 @@ type ImageRequest implements Node {
   sys: String
   "The newest version's note on files to leave out. Null for all but the owner and staff."
   exclude: String
-  "All its versions, oldest first."
+  "All its versions, oldest first; there is at least one."
   versions: [Version!]!
-  "What happened to it and its versions, oldest first. Null for all but the owner and staff."
+  """
+  What happened to it and its versions, oldest first. Null for all but the owner and staff. INVALID, by field, for a bad number
+  or cursor.
+  """
   events(
     "How many to answer from the start of the list, 1 to 100; 20 if neither first nor last is given."
     first: Int
-    "Only what comes after this cursor."
+    "Only what comes after this cursor, which must be from a list of events."
     after: String
-    "How many to answer from the end of the list, 1 to 100; not together with first."
+    "How many to answer from the end of the list, in the list's own order, 1 to 100; not together with first."
     last: Int
-    "Only what comes before this cursor."
+    "Only what comes before this cursor, which must be from a list of events."
     before: String
   ): EventConnection
-  "Its history in sentences, oldest first: the newest 1,000, in which only the last of a worker's reports in a row stands; events has them all. Null for all but the owner and staff."
+  """
+  Its history in sentences, oldest first: the newest 1,000, in which only the last of a worker's reports in a row stands; events
+  has them all. Null for all but the owner and staff.
+  """
   history: [HistoryEntry!]
 }
 
 """
-One imaging of one instance on one provider.
+One imaging of one instance on one provider. Who sees its image request may read all of it, but for the fields that say
+otherwise.
 """
 type Version implements Node {
-  "A UUID made by the server."
+  "A UUID made by the server, for good."
   id: ID!
-  "The name under which the provider knows the image; until the image exists, the version's own id."
+  "The name under which the provider knows the image, 1 to 256 characters; until the image exists, the version's own id."
   alias: String!
-  "The label, unique within its image request: \"1\", \"2\", …"
+  "The label, 1 to 64 characters, unique within its image request: \"1\", \"2\", …"
   version: String!
-  "What is new in it."
+  "What is new in it, at most 16,384 characters."
   changeLog: String!
   "The running instance it is made from, as the cloud's UUID."
   instance: ID!
@@ -528,7 +565,7 @@ type Version implements Node {
   decision: Decision
   "What a reviewer asked; null if nothing, and for all but the owner and staff."
   question: Question
-  "How far the imaging is; null before it began."
+  "How far the imaging is; null before it began, and again after a retry until it begins anew."
   progress: Progress
   "Why it failed, or what its worker said when it was stopped; null if neither, and for all but the owner and staff."
   failure: Failure
@@ -536,8 +573,8 @@ type Version implements Node {
   queuePosition: Int
   """
   How many seconds the imaging will still take, guessed from the median of the provider's past runs and the versions before
-  it; null if it neither waits for a worker nor is being imaged, if there are fewer than 5 runs to go by, if it waits while nobody
-  is at work for the provider, or if it takes longer than the median already: then nobody knows.
+  it, at most the last 50; null if it neither waits for a worker nor is being imaged, if there are fewer than 5 runs to go by, if
+  it waits while nobody is at work for the provider, or if it takes longer than the median already: then nobody knows.
   """
   secondsLeft: Int
   "The image request it belongs to."
@@ -546,19 +583,19 @@ type Version implements Node {
 
 "A reviewer's decision."
 type Decision {
-  "The reviewer; null if the provider approved by itself."
+  "The user name of the reviewer; null if the provider approved by itself."
   by: String
-  "When."
+  "When it was made."
   at: DateTime!
-  "What the reviewer said to the owner."
+  "What the reviewer said to the owner; null if nothing."
   message: String
 }
 
 "A reviewer's question to the owner."
 type Question {
-  "The reviewer."
+  "The user name of the reviewer."
   by: String!
-  "When."
+  "When it was asked."
   at: DateTime!
   "The question."
   message: String!
@@ -570,11 +607,11 @@ type Question {
 
 "How far the imaging of a version is."
 type Progress {
-  "What is being done, in the worker's words."
+  "What is being done, in the worker's words; null if it has not said."
   stage: String
-  "How much is done, 0 to 100."
+  "How much is done, 0 to 100; null if the worker has not said."
   percent: Int
-  "How often a worker has begun."
+  "How often a worker has begun, from 1; after the third lost lease the version fails."
   attempt: Int!
   "When the worker began, this time."
   startedAt: DateTime!
@@ -588,11 +625,11 @@ type Progress {
 
 "Why a version failed."
 type Failure {
-  "For programs."
+  "For programs: the worker's own, or LEASE_LOST if workers were lost again and again."
   code: String!
-  "For the owner."
+  "What went wrong, for the owner."
   message: String!
-  "For staff; null for all others."
+  "What went wrong, for staff; null for all others, and if the worker has not said."
   detail: String
   "Whether it is worth to try again."
   retryable: Boolean!
@@ -612,7 +649,7 @@ type Event {
   from: Status
   "The version's status after; null if none was concerned."
   to: Status
-  "What the actor said."
+  "What the actor said; null if nothing."
   message: String
   "The fields that changed, each as JSON. Those of the version have the prefix version."
   changes: [FieldChange!]!
@@ -622,9 +659,9 @@ type Event {
 
 "A field that an event changed."
 type FieldChange {
-  "The field's name."
+  "The field's name, as in this schema where it has one."
   field: String!
-  "What it was, as JSON."
+  "What it was, as JSON; the text null if there was nothing."
   from: String!
   "What it is, as JSON."
   to: String!
@@ -638,13 +675,13 @@ type EventConnection {
   nodes: [Event!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many events the image request has."
+  "How many events the image request has, exactly. Costs extra; counted only when asked for."
   totalCount: Int!
 }
 
 "An event in a list."
 type EventEdge {
-  "Marks this place in the list, for after and before."
+  "Marks this place in the list, for after and before: opaque, good for any list of the same objects in the same order, and for good."
   cursor: String!
   "The event."
   node: Event!
@@ -668,9 +705,9 @@ type ImageRequestPreview {
 
 "One thing found in an input."
 type Finding {
-  "What kind of refusal it is, as in extensions.code."
+  "What kind of refusal it would be, as in extensions.code."
   code: String!
-  "The input field."
+  "The input field that it is about; null if it is about none."
   field: String
   "What is the matter."
   message: String!
@@ -746,25 +783,31 @@ type Provider {
 The caller.
 """
 type Viewer {
-  "Their user name."
+  "Their user name, as in createdBy."
   username: String!
-  "What they may do."
+  "What they may do; never empty."
   roles: [Role!]!
   "The providers that their roles of reviewer and worker are confined to; null if they are not confined."
   providers: [Int!]
 }
 
-"Who may see an image request and launch from its images. The owner, reviewers and admins always may."
+"""
+Who may see an image request and launch from its images. The owner, reviewers and admins always may, and workers while a version
+is APPROVED or IMAGING on a provider of theirs.
+"""
 enum Visibility {
   "Everyone, signed in or not."
   PUBLIC
-  "The owner alone."
+  "Nobody else."
   PRIVATE
-  "The owner and the users in sharedWith."
+  "The users in sharedWith, by their exact names."
   USERS
 }
 
-"Where a version stands."
+"""
+Where a version stands. The open ones are PENDING, NEEDS_INFO, APPROVED and IMAGING: an instance has at most one version in
+them. Only the mutations lead from one to another.
+"""
 enum Status {
   "Waits for a reviewer."
   PENDING
@@ -788,7 +831,7 @@ enum Status {
 enum Role {
   "Request images; edit, share and retire their own."
   REQUESTER
-  "Read everything; decide on versions."
+  "Read everything; approve, deny and question versions of their providers, and let failed ones be retried."
   REVIEWER
   "Make images on their providers."
   WORKER
@@ -816,13 +859,15 @@ enum ImageRequestOrderField {
 
 "What versions can be ordered by."
 enum VersionOrderField {
-  "When it was asked for."
+  "When it was asked for. Ascending, it is the queue that reviewers and workers take from."
   START_DATE
+  "The name of its image request, by code point."
+  NAME
   "Its status, by the status's name."
   STATUS
 }
 
-"The order of a list of image requests. Requests that are equal in it follow by id."
+"The order of a list of image requests. Requests that are equal in it follow by id, in the same direction."
 input ImageRequestOrder {
   "What to order by."
   field: ImageRequestOrderField!
@@ -830,7 +875,7 @@ input ImageRequestOrder {
   direction: OrderDirection! = DESC
 }
 
-"The order of a list of versions. Versions that are equal in it follow by id."
+"The order of a list of versions. Versions that are equal in it follow by id, in the same direction."
 input VersionOrder {
   "What to order by."
   field: VersionOrderField!
@@ -838,59 +883,89 @@ input VersionOrder {
   direction: OrderDirection! = DESC
 }
 
-"Which image requests are wanted: those that meet everything given here."
+"""
+Which image requests are wanted: those that meet everything given here. A field that is left out or null asks for nothing.
+INVALID for each bad field.
+"""
 input ImageRequestFilter {
-  "One of these ids, at most 100."
+  "Has one of these ids; at most 100. An empty list wants none."
   ids: [ID!]
-  "The newest version has one of these statuses."
+  "The newest version has one of these statuses; at most 100. An empty list wants none."
   status: [Status!]
-  "Owned by this user."
+  "Owned by this user, by the exact name; at most 150 characters."
   createdBy: String
-  "The newest version is made on this provider."
+  "The newest version is made on the provider of this number."
   provider: Int
-  "Carries all of these tags, each word for word."
+  "Carries all of these tags, each word for word; at most 100 of at most 128 characters. An empty list wants all."
   tags: [String!]
   "Has this visibility."
   visibility: Visibility
   "The newest version is made from this instance."
   instance: ID
-  "Asked for at this time or later."
+  "Has a startDate at this time or later."
   startedFrom: DateTime
-  "Asked for before this time."
+  "Has a startDate before this time."
   startedBefore: DateTime
-  "Ends at this time or later."
+  "Has an endDate, at this time or later."
   endsFrom: DateTime
-  "Ends before this time."
+  "Has an endDate, before this time."
   endsBefore: DateTime
-  "false: those not retired; true: those retired; null: both."
+  "With false, those that are not retired: without an endDate, or with one in the future. With true, those that are. With null, both."
   ended: Boolean = false
-  "All of these words occur somewhere in name, description or tags, in upper or lower case; at most 256 characters."
+  """
+  Words, parted by blanks; at most 256 characters in all. Each occurs somewhere in the name, the description or one tag: as a
+  whole or as a part of a longer word, in upper or lower case. No character has a special meaning, and accents count. Blanks
+  alone want all.
+  """
   search: String
 }
 
-"Which versions are wanted: those that meet everything given here."
+"""
+Which versions are wanted: those that meet everything given here. A field that is left out or null asks for nothing.
+INVALID for each bad field.
+"""
 input VersionFilter {
-  "One of these statuses."
-  status: [Status!]
-  "Made on this provider."
-  provider: Int
-  "Made from this instance."
-  instance: ID
-  "Of this image request."
+  "Has one of these ids; at most 100. An empty list wants none."
+  ids: [ID!]
+  "Belongs to this image request."
   imageRequest: ID
-  "Of image requests owned by this user."
+  "Has one of these statuses; at most 100. An empty list wants none."
+  status: [Status!]
+  "Belongs to an image request owned by this user, by the exact name; at most 150 characters."
   createdBy: String
-  "Asked for at this time or later."
+  "Is made on the provider of this number."
+  provider: Int
+  "Belongs to an image request that carries all of these tags, each word for word; at most 100 of at most 128 characters. An empty list wants all."
+  tags: [String!]
+  "Belongs to an image request of this visibility."
+  visibility: Visibility
+  "Is made from this instance."
+  instance: ID
+  "Has a startDate at this time or later."
   startedFrom: DateTime
-  "Asked for before this time."
+  "Has a startDate before this time."
   startedBefore: DateTime
+  "Has an endDate, at this time or later."
+  endsFrom: DateTime
+  "Has an endDate, before this time."
+  endsBefore: DateTime
+  "With false, those without an endDate, or with one in the future. With true, those that have ended. With null, both."
+  ended: Boolean
+  "Belongs to an image request that a search for these words finds, as search in ImageRequestFilter says; at most 256 characters."
+  search: String
 }
 
-"Where a page of a list begins and ends, and what lies beyond it."
+"Where a page of a list begins and ends, and what lies beyond it at the moment it is read."
 type PageInfo {
-  "Whether there is more after endCursor."
+  """
+  Whether more follows. With first: whether it left something out of what after and before leave. With last: whether the list has
+  anything from the place of before on; never without before.
+  """
   hasNextPage: Boolean!
-  "Whether there is more before startCursor."
+  """
+  Whether more comes before. With last: whether it left something out of what after and before leave. With first: whether the
+  list has anything up to the place of after; never without after.
+  """
   hasPreviousPage: Boolean!
   "The cursor of the page's first edge; null if it is empty."
   startCursor: String
@@ -906,13 +981,13 @@ type ImageRequestConnection {
   nodes: [ImageRequest!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many requests the whole list has for this caller, exactly. Costs extra; counted only when asked for."
+  "How many requests the whole list has for this caller and filter, whatever the page, exactly. Costs extra; counted only when asked for."
   totalCount: Int!
 }
 
 "An image request in a list."
 type ImageRequestEdge {
-  "Marks this place in the list, for after and before."
+  "Marks this place in the list, for after and before: opaque, good for any list of the same objects in the same order, and for good."
   cursor: String!
   "The request."
   node: ImageRequest!
@@ -926,19 +1001,19 @@ type VersionConnection {
   nodes: [Version!]!
   "Where the page begins and ends."
   pageInfo: PageInfo!
-  "How many versions the whole list has for this caller, exactly. Costs extra; counted only when asked for."
+  "How many versions the whole list has for this caller and filter, whatever the page, exactly. Costs extra; counted only when asked for."
   totalCount: Int!
 }
 
 "A version in a list."
 type VersionEdge {
-  "Marks this place in the list, for after and before."
+  "Marks this place in the list, for after and before: opaque, good for any list of the same objects in the same order, and for good."
   cursor: String!
   "The version."
   node: Version!
 }
 
-"What is needed to ask for an image. Texts are at most 16,384 characters each."
+"What is needed to ask for an image. Texts are at most 16,384 characters each, unless told otherwise, and none holds a NUL."
 input RequestImageInput {
   "The name people will know the image by, 1 to 256 characters; blanks around it are cut off."
   name: String!
@@ -954,21 +1029,24 @@ input RequestImageInput {
   sys: String! = ""
   "Files to leave out of the image, such as keys: one absolute path or glob a line."
   exclude: String! = ""
-  "At most 64 labels of 1 to 128 characters. Featured is for staff."
+  "At most 64 labels of 1 to 128 characters; doubles are left out. Featured, in upper or lower case, is given by reviewers and admins alone."
   tags: [String!]! = []
   "Who may see the image and launch from it."
   visibility: Visibility!
-  "With USERS, and only then: at least one and at most 200 user names."
+  "With USERS, and only then: at least one and at most 200 user names, exactly as they sign in."
   sharedWith: [String!]! = []
-  "The instance's address, kept for staff."
+  "The instance's address, at most 255 characters, kept for the owner and staff."
   ipAddress: String
   "What is new in this version."
   changeLog: String! = ""
-  "1 to 255 characters of your own choice. The same request sent again with the same key answers the same and does nothing new."
+  """
+  1 to 255 printable characters of your own choice, kept for at least 24 hours. The same input sent again with the same key
+  answers what was made and does nothing new; another input is CONFLICT.
+  """
   idempotencyKey: String
 }
 
-"What is needed to ask for one more version. Texts are at most 16,384 characters each."
+"What is needed to ask for one more version. Texts are at most 16,384 characters each, unless told otherwise, and none holds a NUL."
 input RequestVersionInput {
   "The image request to add it to."
   imageRequest: ID!
@@ -984,11 +1062,14 @@ input RequestVersionInput {
   sys: String! = ""
   "Files to leave out of the image: one absolute path or glob a line."
   exclude: String! = ""
-  "The instance's address, kept for staff."
+  "The instance's address, at most 255 characters, kept for the owner and staff."
   ipAddress: String
   "What is new in this version."
   changeLog: String! = ""
-  "1 to 255 characters of your own choice. The same request sent again with the same key answers the same and does nothing new."
+  """
+  1 to 255 printable characters of your own choice, kept for at least 24 hours. The same input sent again with the same key
+  answers what was made and does nothing new; another input is CONFLICT.
+  """
   idempotencyKey: String
 }
 
@@ -1002,13 +1083,13 @@ input EditImageRequestInput {
   name: String
   "A relative path to a picture, at most 1,024 characters; null for none."
   icon: String
-  "The new description."
+  "The new description, at most 16,384 characters."
   description: String
-  "The new tags, all of them."
+  "The new tags, all of them, as in RequestImageInput. Featured may be kept by anyone."
   tags: [String!]
   "The new visibility; other than USERS, it empties sharedWith."
   visibility: Visibility
-  "With USERS: the users who may see it, all of them."
+  "With USERS, and only then: the users who may see it, all of them, at least one and at most 200."
   sharedWith: [String!]
   "When the image ended or will end, not before it began; null takes the end back."
   endDate: DateTime
@@ -1016,7 +1097,7 @@ input EditImageRequestInput {
 
 "A provider's number and what to change in it; a number not yet known adds a provider."
 input SaveProviderInput {
-  "Its number, 1 or more."
+  "Its number, 1 to 2147483647."
   id: Int!
   "Its name, 1 to 256 characters, unique; needed when it is new."
   name: String
@@ -1060,13 +1141,13 @@ input EditVersionInput {
   version: ID!
   "The revision you have read; if it is given and the request has changed since, the answer is CONFLICT."
   revision: Int
-  "What is new in it."
+  "What is new in it, at most 16,384 characters; whatever its status."
   changeLog: String
-  "The note on installed software."
+  "The note on installed software, at most 16,384 characters. While it is PENDING or NEEDS_INFO."
   software: String
-  "The note on changed system files."
+  "The note on changed system files, at most 16,384 characters. While it is PENDING or NEEDS_INFO."
   sys: String
-  "The note on files to leave out."
+  "The note on files to leave out, at most 16,384 characters. While it is PENDING or NEEDS_INFO."
   exclude: String
   "When the version ends, not before its start; null takes a planned end back. For a COMPLETED version."
   endDate: DateTime
@@ -1076,7 +1157,7 @@ input EditVersionInput {
 input TransferImageRequestInput {
   "The image request."
   imageRequest: ID!
-  "The user who will own it, by their exact name."
+  "The user who will own it, by their exact name: 1 to 150 characters, no blanks."
   to: String!
   "The revision you have read; if it is given and the request has changed since, the answer is CONFLICT."
   revision: Int
@@ -1088,7 +1169,7 @@ input ApproveVersionInput {
   version: ID!
   "The revision of the image request that the decision is made on."
   revision: Int!
-  "What to say to the owner."
+  "What to say to the owner, at most 16,384 characters."
   message: String
 }
 
@@ -1098,7 +1179,7 @@ input DenyVersionInput {
   version: ID!
   "The revision of the image request that the decision is made on."
   revision: Int!
-  "Why: required."
+  "Why, 1 to 16,384 characters: INVALID if it is left out."
   message: String
 }
 
@@ -1108,7 +1189,7 @@ input QuestionVersionInput {
   version: ID!
   "The revision of the image request that the decision is made on."
   revision: Int!
-  "The question: required."
+  "The question, 1 to 16,384 characters: INVALID if it is left out."
   message: String
 }
 
@@ -1116,7 +1197,7 @@ input QuestionVersionInput {
 input AnswerQuestionInput {
   "The version."
   version: ID!
-  "The answer: required."
+  "The answer, 1 to 16,384 characters: INVALID if it is left out."
   message: String
 }
 
@@ -1124,7 +1205,7 @@ input AnswerQuestionInput {
 input CancelVersionInput {
   "The version."
   version: ID!
-  "Why."
+  "Why, at most 16,384 characters."
   message: String
 }
 
@@ -1132,7 +1213,7 @@ input CancelVersionInput {
 input ResubmitVersionInput {
   "The version."
   version: ID!
-  "What has changed."
+  "What has changed, at most 16,384 characters."
   message: String
 }
 
@@ -1140,7 +1221,7 @@ input ResubmitVersionInput {
 input RetryVersionInput {
   "The version."
   version: ID!
-  "Why it may work now."
+  "Why it may work now, at most 16,384 characters."
   message: String
 }
 
@@ -1148,7 +1229,7 @@ input RetryVersionInput {
 input ClaimVersionInput {
   "The provider to work for."
   provider: Int!
-  "How long the lease holds, and again from each report on: 10 to 3600."
+  "How many seconds the lease holds, and again from each report on: 10 to 3600."
   leaseSeconds: Int! = 60
 }
 
@@ -1158,11 +1239,11 @@ input ReportVersionInput {
   version: ID!
   "The token of its lease."
   leaseToken: ID!
-  "What is being done, at most 256 characters."
+  "What is being done, at most 256 characters; left out or empty, what was said before stays."
   stage: String
-  "How much is done, 0 to 100."
+  "How much is done, 0 to 100; left out, what was said before stays."
   percent: Int
-  "The lines of excludePaths that were found and left out."
+  "The lines of excludePaths that were found and left out, at most 1,000 of 1 to 4,096 characters; left out, what was said before stays."
   excluded: [String!]
 }
 
@@ -1174,7 +1255,7 @@ input CompleteVersionInput {
   leaseToken: ID!
   "The name under which the provider knows the image, 1 to 256 characters."
   alias: String!
-  "The lines of excludePaths that were found and left out."
+  "The lines of excludePaths that were found and left out, at most 1,000 of 1 to 4,096 characters; left out, what was said before stays."
   excluded: [String!]
 }
 
@@ -1186,9 +1267,9 @@ input FailVersionInput {
   leaseToken: ID!
   "For programs, 1 to 64 characters."
   code: String!
-  "For the owner."
+  "What went wrong, for the owner, 1 to 16,384 characters."
   message: String!
-  "For staff, at most 65,536 characters."
+  "What went wrong, for staff, at most 65,536 characters."
   detail: String
   "Whether it is worth to try again."
   retryable: Boolean! = false
@@ -1318,13 +1399,13 @@ type Lease {
 
 "The answer to reportVersion."
 type ReportVersionPayload {
-  "The image request."
+  "The image request; null if the caller may see it no longer."
   imageRequest: ImageRequest
-  "The version as it is now."
+  "The version as it is now; null if the caller may see it no longer."
   version: Version
   "Whether the owner wants it stopped."
   cancelRequested: Boolean!
-  "The hold on it, which is longer now."
+  "The hold on it, which ends later now; null only if there is none left."
   lease: Lease
 }
 `, BuiltIn: false},
@@ -2335,8 +2416,8 @@ func (ec *executionContext) field_Query_imageRequests_args(ctx context.Context, 
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*imaging.ImageRequestFilter, error) {
-			return ec.unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐImageRequestFilter(ctx, v)
+		func(ctx context.Context, v any) (*imaging.Filter, error) {
+			return ec.unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -2445,8 +2526,8 @@ func (ec *executionContext) field_Query_versions_args(ctx context.Context, rawAr
 	}
 	args["before"] = arg3
 	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
-		func(ctx context.Context, v any) (*imaging.VersionFilter, error) {
-			return ec.unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐVersionFilter(ctx, v)
+		func(ctx context.Context, v any) (*imaging.Filter, error) {
+			return ec.unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3419,8 +3500,8 @@ func (ec *executionContext) _EventConnection_pageInfo(ctx context.Context, field
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4464,8 +4545,8 @@ func (ec *executionContext) _ImageRequestConnection_pageInfo(ctx context.Context
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -5464,7 +5545,7 @@ func (ec *executionContext) fieldContext_Mutation_saveProvider(ctx context.Conte
 	return fc, nil
 }
 
-func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5473,7 +5554,7 @@ func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field gra
 			return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.HasNextPage, nil
+			return obj.HasNextPage(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -5484,10 +5565,10 @@ func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
+	return graphql.NewScalarFieldContext("PageInfo", field, true, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5496,7 +5577,7 @@ func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field
 			return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.HasPreviousPage, nil
+			return obj.HasPreviousPage(ctx)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
@@ -5507,10 +5588,10 @@ func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field
 	)
 }
 func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
+	return graphql.NewScalarFieldContext("PageInfo", field, true, false, "Boolean")
 }
 
-func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5533,7 +5614,7 @@ func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context,
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
 }
 
-func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *imaging.PageInfo) (ret graphql.Marshaler) {
+func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *db.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -5983,7 +6064,7 @@ func (ec *executionContext) _Query_imageRequests(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().ImageRequests(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.ImageRequestFilter), fc.Args["orderBy"].(*imaging.Order))
+			return ec.Resolvers.Query().ImageRequests(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.Filter), fc.Args["orderBy"].(*imaging.Order))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Connection[*imaging.ImageRequest]) graphql.Marshaler {
@@ -6071,7 +6152,7 @@ func (ec *executionContext) _Query_versions(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Versions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.VersionFilter), fc.Args["orderBy"].(*imaging.Order))
+			return ec.Resolvers.Query().Versions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*imaging.Filter), fc.Args["orderBy"].(*imaging.Order))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *db.Connection[*imaging.Version]) graphql.Marshaler {
@@ -7575,8 +7656,8 @@ func (ec *executionContext) _VersionConnection_pageInfo(ctx context.Context, fie
 			return obj.PageInfo, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-			return ec.marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx, selections, v)
 		},
 		true,
 		true,
@@ -9410,8 +9491,8 @@ func UnmarshalFailVersionInput(ctx context.Context, raw any) (imaging.FailVersio
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputImageRequestFilter(ctx context.Context, obj any) (imaging.ImageRequestFilter, error) {
-	var it imaging.ImageRequestFilter
+func (ec *executionContext) unmarshalInputImageRequestFilter(ctx context.Context, obj any) (imaging.Filter, error) {
+	var it imaging.Filter
 	if obj == nil {
 		return it, nil
 	}
@@ -9534,8 +9615,8 @@ func (ec *executionContext) unmarshalInputImageRequestFilter(ctx context.Context
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalImageRequestFilter(ctx context.Context, raw any) (imaging.ImageRequestFilter, error) {
-	var out imaging.ImageRequestFilter
+func UnmarshalImageRequestFilter(ctx context.Context, raw any) (imaging.Filter, error) {
+	var out imaging.Filter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "ImageRequestFilter", raw, &out)
 	return out, err
 }
@@ -10258,8 +10339,8 @@ func UnmarshalTransferImageRequestInput(ctx context.Context, raw any) (imaging.T
 	return out, err
 }
 
-func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj any) (imaging.VersionFilter, error) {
-	var it imaging.VersionFilter
+func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj any) (imaging.Filter, error) {
+	var it imaging.Filter
 	if obj == nil {
 		return it, nil
 	}
@@ -10269,34 +10350,20 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"status", "provider", "instance", "imageRequest", "createdBy", "startedFrom", "startedBefore"}
+	fieldsInOrder := [...]string{"ids", "imageRequest", "status", "createdBy", "provider", "tags", "visibility", "instance", "startedFrom", "startedBefore", "endsFrom", "endsBefore", "ended", "search"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
 			continue
 		}
 		switch k {
-		case "status":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
-			data, err := ec.unmarshalOStatus2ᚕimagerequestsᚋimagingᚐStatusᚄ(ctx, v)
+		case "ids":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ids"))
+			data, err := ec.unmarshalOID2ᚕgithubᚗcomᚋgoogleᚋuuidᚐUUIDᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Status = data
-		case "provider":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
-			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Provider = data
-		case "instance":
-			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("instance"))
-			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
-			if err != nil {
-				return it, err
-			}
-			it.Instance = data
+			it.IDs = data
 		case "imageRequest":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("imageRequest"))
 			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
@@ -10304,6 +10371,13 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.ImageRequest = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOStatus2ᚕimagerequestsᚋimagingᚐStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = data
 		case "createdBy":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdBy"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -10311,6 +10385,34 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.CreatedBy = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		case "visibility":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("visibility"))
+			data, err := ec.unmarshalOVisibility2ᚖimagerequestsᚋimagingᚐVisibility(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Visibility = data
+		case "instance":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("instance"))
+			data, err := ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Instance = data
 		case "startedFrom":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("startedFrom"))
 			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
@@ -10325,6 +10427,34 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.StartedBefore = data
+		case "endsFrom":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsFrom"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndsFrom = data
+		case "endsBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("endsBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EndsBefore = data
+		case "ended":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ended"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ended = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
 		}
 	}
 	return it, nil
@@ -10336,8 +10466,8 @@ func (ec *executionContext) unmarshalInputVersionFilter(ctx context.Context, obj
 //
 // ctx must come from a gqlgen request; outside one there is no unmarshaler to use
 // and the returned error says so.
-func UnmarshalVersionFilter(ctx context.Context, raw any) (imaging.VersionFilter, error) {
-	var out imaging.VersionFilter
+func UnmarshalVersionFilter(ctx context.Context, raw any) (imaging.Filter, error) {
+	var out imaging.Filter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "VersionFilter", raw, &out)
 	return out, err
 }
@@ -11605,7 +11735,7 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 
 var pageInfoImplementors = []string{"PageInfo"}
 
-func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *imaging.PageInfo) graphql.Marshaler {
+func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *db.PageInfo) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, pageInfoImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -11615,24 +11745,26 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("PageInfo")
 		case "hasNextPage":
-			out.Values[i] = ec._PageInfo_hasNextPage(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PageInfo_hasNextPage(ctx, field, obj)
+				})
 		case "hasPreviousPage":
-			out.Values[i] = ec._PageInfo_hasPreviousPage(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PageInfo_hasPreviousPage(ctx, field, obj)
+				})
 		case "startCursor":
 			out.Values[i] = ec._PageInfo_startCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -13336,8 +13468,12 @@ func (ec *executionContext) marshalNOrderDirection2imagerequestsᚋimagingᚐDir
 	return res
 }
 
-func (ec *executionContext) marshalNPageInfo2imagerequestsᚋimagingᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v imaging.PageInfo) graphql.Marshaler {
-	return ec._PageInfo(ctx, sel, &v)
+func (ec *executionContext) marshalNPageInfo2ᚖimagerequestsᚋdbᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *db.PageInfo) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PageInfo!")
+		return graphql.Null
+	}
+	return ec._PageInfo(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNProvider2ᚕᚖimagerequestsᚋimagingᚐProviderᚄ(ctx context.Context, sel ast.SelectionSet, v []*imaging.Provider) graphql.Marshaler {
@@ -13960,7 +14096,7 @@ func (ec *executionContext) marshalOImageRequest2ᚖimagerequestsᚋimagingᚐIm
 	return ec._ImageRequest(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐImageRequestFilter(ctx context.Context, v any) (*imaging.ImageRequestFilter, error) {
+func (ec *executionContext) unmarshalOImageRequestFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx context.Context, v any) (*imaging.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -14172,7 +14308,7 @@ func (ec *executionContext) marshalOVersion2ᚖimagerequestsᚋimagingᚐVersion
 	return ec._Version(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐVersionFilter(ctx context.Context, v any) (*imaging.VersionFilter, error) {
+func (ec *executionContext) unmarshalOVersionFilter2ᚖimagerequestsᚋimagingᚐFilter(ctx context.Context, v any) (*imaging.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}

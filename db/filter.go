@@ -1,0 +1,63 @@
+package db
+
+import (
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"imagerequests/imaging"
+)
+
+// wanted selects the rows of the table that the actor may see and the filter wants. A request is filtered by its newest
+// version's columns, which its own row repeats; so both tables have all columns of a filter by the same names.
+func wanted(idb bun.IDB, table string, a imaging.Actor, f *imaging.Filter) *bun.SelectQuery {
+	q := idb.NewSelect()
+	if table == versionTable {
+		q = q.Model((*imaging.Version)(nil)).Join("JOIN image_requests AS image_request ON image_request.id = version.image_request_id")
+	} else {
+		q = q.Model((*imaging.ImageRequest)(nil))
+	}
+	return ofRows(ofRequests(visible(q, a), f), table, f)
+}
+
+// ofRequests narrows by what only requests have.
+func ofRequests(q *bun.SelectQuery, f *imaging.Filter) *bun.SelectQuery {
+	if len(f.Tags) > 0 {
+		q = q.Where("image_request.tags @> ?", pgdialect.Array(f.Tags))
+	}
+	if f.Search != nil {
+		for _, word := range imaging.SearchWords(*f.Search) {
+			q = q.Where("position(? IN image_request.search_text) > 0", word)
+		}
+	}
+	q = equal(q, "image_request.id = ?", f.ImageRequest)
+	q = equal(q, "image_request.created_by = ?", f.CreatedBy)
+	return equal(q, "image_request.visibility = ?", f.Visibility)
+}
+
+// ofRows narrows by what the rows of the table have themselves.
+func ofRows(q *bun.SelectQuery, table string, f *imaging.Filter) *bun.SelectQuery {
+	if f.IDs != nil {
+		q = q.Where(table+".id = ANY (?)", pgdialect.Array(f.IDs))
+	}
+	if f.Status != nil {
+		q = q.Where(table+".status = ANY (?)", pgdialect.Array(f.Status))
+	}
+	if f.Ended != nil && *f.Ended {
+		q = q.Where(table + ".end_date <= now()")
+	} else if f.Ended != nil {
+		q = q.Where("(" + table + ".end_date IS NULL OR " + table + ".end_date > now())")
+	}
+	q = equal(q, table+".provider_id = ?", f.Provider)
+	q = equal(q, table+".instance = ?", f.Instance)
+	q = equal(q, table+".start_date >= ?", f.StartedFrom)
+	q = equal(q, table+".start_date < ?", f.StartedBefore)
+	q = equal(q, table+".end_date >= ?", f.EndsFrom)
+	return equal(q, table+".end_date < ?", f.EndsBefore)
+}
+
+func equal[T any](q *bun.SelectQuery, condition string, v *T) *bun.SelectQuery {
+	if v == nil {
+		return q
+	}
+	return q.Where(condition, *v)
+}

@@ -1,0 +1,96 @@
+package db
+
+import (
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"imagerequests/imaging"
+)
+
+// cut is a slice of a list, checked: where it starts and in which direction it is read.
+type cut struct {
+	table   string
+	n       int
+	fromEnd bool
+	reading imaging.Order // the list's order, reversed for a slice from its end
+	bounds  []bound
+	origin  *bound // what lies on the other side of the place that the slice starts from; nil if it starts from an end
+}
+
+// bound is one side of a place in a list.
+type bound struct {
+	op    string
+	value any
+	id    uuid.UUID
+}
+
+// newCut checks a slice; problems are what is wrong with the filter beside it.
+func newCut(s imaging.Slice, table string, o imaging.Order, problems imaging.Problems) (*cut, error) {
+	n, fromEnd, err := s.Size()
+	if err != nil {
+		problems = append(problems, imaging.All(err)...)
+	}
+	c := &cut{table: table, n: n, fromEnd: fromEnd, reading: o}
+	ahead, back := ">", "<"
+	if o.Direction == imaging.Desc {
+		ahead, back = back, ahead
+	}
+	for _, end := range []struct {
+		field, op, other string
+		cursor           *string
+		origin           bool
+	}{{"after", ahead, back, s.After, !fromEnd}, {"before", back, ahead, s.Before, fromEnd}} {
+		if end.cursor == nil {
+			continue
+		}
+		text, id, err := decodeCursor(end.field, *end.cursor, table, o)
+		if err != nil {
+			problems = append(problems, imaging.All(err)...)
+			continue
+		}
+		value := sqlValue(o.Field, text)
+		c.bounds = append(c.bounds, bound{end.op, value, id})
+		if end.origin {
+			c.origin = &bound{end.other + "=", value, id}
+		}
+	}
+	if fromEnd {
+		c.reading.Direction = reversed(o.Direction)
+	}
+	return c, problems.Err()
+}
+
+// apply reads one row more than is wanted, to know whether there is more.
+func (c *cut) apply(q *bun.SelectQuery) *bun.SelectQuery {
+	for _, b := range c.bounds {
+		q = c.beside(q, b)
+	}
+	return orderBy(q, c.table, c.reading).Limit(int64(c.n) + 1)
+}
+
+// beside leaves in q what lies on one side of a place.
+func (c *cut) beside(q *bun.SelectQuery, b bound) *bun.SelectQuery {
+	if c.reading.Field == imaging.BySeq {
+		return q.Where("event.seq "+b.op+" ?", b.value)
+	}
+	return q.Where("(?, ?) "+b.op+" (?, ?)", bun.Safe(column(c.table, c.reading.Field)), bun.Safe(c.table+".id"), b.value, b.id)
+}
+
+func orderBy(q *bun.SelectQuery, table string, o imaging.Order) *bun.SelectQuery {
+	direction := " " + string(imaging.Asc)
+	if o.Direction == imaging.Desc {
+		direction = " " + string(imaging.Desc)
+	}
+	q = q.OrderExpr(column(table, o.Field) + direction)
+	if o.Field == imaging.BySeq { // which no two of a request have in common
+		return q
+	}
+	return q.OrderExpr(table + ".id" + direction)
+}
+
+func reversed(d imaging.Direction) imaging.Direction {
+	if d == imaging.Desc {
+		return imaging.Asc
+	}
+	return imaging.Desc
+}

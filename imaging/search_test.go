@@ -1,0 +1,44 @@
+package imaging
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// Upper and lower case are the same, and nothing else is: the letters that fold into one are those that Unicode's folding
+// holds for one, and all that are an i.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	folded := map[string][]string{}
+	for r := range unicode.MaxRune + 1 {
+		if letter := string(r); unicode.IsPrint(r) || unicode.IsSpace(r) || unicode.IsMark(r) {
+			folded[fold(letter)] = append(folded[fold(letter)], letter)
+			for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+				if fold(string(other)) != fold(letter) {
+					t.Errorf("%c and %c are different", r, other)
+				}
+			}
+		}
+	}
+	for into, letters := range folded {
+		if fold(into) != into {
+			t.Errorf("%q folds again, into %q", into, fold(into))
+		}
+		for _, letter := range letters {
+			if !strings.EqualFold(letter, letters[0]) && !strings.Contains("IiİI\u0131", letter) {
+				t.Errorf("%q and %q are the same", letters[0], letter)
+			}
+		}
+	}
+	for _, pair := range [][2]string{{"ΣΟΦΟΣ", "σοφος"}, {"GRÖẞE", "größe"}, {"µm", "ΜM"}, {"İZMIR", "izmir"}, {"ſ", "S"}, {"K", "k"}} {
+		if fold(pair[0]) != fold(pair[1]) {
+			t.Errorf("%q is not %q", pair[0], pair[1])
+		}
+	}
+	for _, pair := range [][2]string{{"ß", "ss"}, {"é", "e"}, {"é", "e\u0301"}, {"æ", "ae"}, {"１", "1"}} {
+		if fold(pair[0]) == fold(pair[1]) {
+			t.Errorf("%q is %q", pair[0], pair[1])
+		}
+	}
+}
