@@ -70,7 +70,7 @@ var may = map[string][]string{
 	".":               {"auth", "db", "db/embedded", "db/safedriver", "graph", "graph/limits", "graph/transport", "imaging", "rest", "web", "worker"},
 	"auth":            {"db", "imaging"},
 	"db":              {"db/safedriver", "imaging"},
-	"db/dbtest":       {"db", "db/embedded", "db/safedriver"},
+	"db/dbtest":       {"db", "db/embedded", "db/safedriver", "imaging"},
 	"db/embedded":     {"db/safedriver"},
 	"graph":           {"auth", "db", "graph/generated", "graph/limits", "graph/transport", "imaging"},
 	"graph/generated": {"db", "graph/scalar", "imaging"},

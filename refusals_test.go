@@ -19,6 +19,8 @@ const (
 	onlyUsers   = "Users can only be named with visibility USERS."
 	nameUsers   = "Name at least one user, or choose visibility PRIVATE."
 	nameUsersIn = "Name at least one user, or choose vis private."
+
+	noVisibility = "INVALID visibility: visibility must be one of PUBLIC, PRIVATE, USERS."
 )
 
 // badInputs are inputs that nobody may store, each as both doors are sent it, and all that each door says of it.
@@ -38,7 +40,7 @@ var badInputs = []struct {
 	{name: "inactive provider", graphql: members{"provider": "2"},
 		want: []string{"INVALID provider: Provider 2 takes no new requests."}, body: `{"provider":["Provider 2 takes no new requests."]}`},
 	{name: "provider beyond 32 bits", graphql: members{"provider": "99999999999"},
-		want: []string{"INVALID provider: write a whole number from -2147483648 to 2147483647"}, body: `{"provider":["There is no provider 99999999999."]}`},
+		want: []string{"INVALID provider: provider must be a whole number from -2147483648 to 2147483647."}, body: `{"provider":["There is no provider 99999999999."]}`},
 	{name: "bad uuid", graphql: members{"instance": `"74089c18-f80a"`},
 		want: []string{"INVALID instance: Must be a valid UUID."}, body: `{"instance":["Must be a valid UUID."]}`},
 	{name: "nil uuid", graphql: members{"instance": `"00000000-0000-0000-0000-000000000000"`},
@@ -81,13 +83,13 @@ var badInputs = []struct {
 	{name: "Featured in another case", graphql: members{"tags": `[" fEATURED\n"]`},
 		want: []string{"INVALID tags.0: " + featured}, body: `{"tags":{"0":["` + featured + `"]}}`},
 	{name: "an unknown visibility", graphql: members{"visibility": `"bogus"`}, rest: members{"vis": `"bogus"`},
-		want: []string{"INVALID visibility: bogus is not a valid Visibility"}, body: `{"vis":["\"bogus\" is not a valid choice."]}`},
+		want: []string{noVisibility}, body: `{"vis":["\"bogus\" is not a valid choice."]}`},
 	{name: "a visibility that is a number", graphql: members{"visibility": `7`}, rest: members{"vis": `7`},
-		want: []string{"INVALID visibility: 7 is not a valid Visibility"}, body: `{"vis":["\"7\" is not a valid choice."]}`},
+		want: []string{noVisibility}, body: `{"vis":["\"7\" is not a valid choice."]}`},
 	{name: "a visibility that is an object", graphql: members{"visibility": `{}`}, rest: members{"vis": `{}`},
-		want: []string{"INVALID visibility: enums must be ints or strings"}, body: `{"vis":["Expected a list of items but got type \"dict\"."]}`},
+		want: []string{noVisibility}, body: `{"vis":["Expected a list of items but got type \"dict\"."]}`},
 	{name: "a visibility that is a list", graphql: members{"visibility": `[7,{}]`}, rest: members{"vis": `[7,{}]`},
-		want: []string{"INVALID visibility: enums must be ints or strings"}, body: `{"vis":{"1":["Not a valid string."]}}`},
+		want: []string{noVisibility}, body: `{"vis":{"1":["Not a valid string."]}}`},
 	{name: "an empty key", graphql: members{"idempotencyKey": `""`}, rest: members{}, headers: []string{"Idempotency-Key: "},
 		want: []string{"INVALID idempotencyKey: " + blank}, body: `{"idempotency_key":["` + blank + `"]}`},
 	{name: "a long key", graphql: members{"idempotencyKey": quote(strings.Repeat("k", 256))}, rest: members{}, headers: []string{"Idempotency-Key: " + strings.Repeat("k", 256)},
@@ -95,10 +97,10 @@ var badInputs = []struct {
 	{name: "a key with a tab", graphql: members{"idempotencyKey": `"a\tb"`}, rest: members{}, headers: []string{"Idempotency-Key: a\tb"},
 		want: []string{"INVALID idempotencyKey: A key has printable characters only."}, body: `{"idempotency_key":["A key has printable characters only."]}`},
 	{name: "a required field left out", graphql: members{"instance": ""},
-		want: []string{"INVALID instance: must be defined"}, body: `{"instance":["` + required + `"]}`},
+		want: []string{"INVALID instance: instance is required."}, body: `{"instance":["` + required + `"]}`},
 	{name: "all of them left out", graphql: members{"name": "", "instance": "", "provider": "", "visibility": ""},
 		rest: members{"name": "", "instance": "", "provider": "", "vis": "", "description": "", "software": "", "exclude": "", "tags": ""},
-		want: []string{"INVALID name: must be defined"},
+		want: []string{"INVALID name: name is required.", "INVALID instance: instance is required.", "INVALID provider: provider is required.", "INVALID visibility: visibility is required."},
 		body: `{"instance":["` + required + `"],"provider":["` + required + `"],"description":["` + required + `"],"software":["` + required +
 			`"],"exclude":["` + required + `"],"tags":["` + required + `"],"vis":["` + required + `"]}`},
 	{name: "many problems at once",
@@ -111,7 +113,7 @@ var badInputs = []struct {
 		body: `{"name":["` + blank + `"],"instance":["Must be a valid UUID."],"provider":["Provider 2 takes no new requests."],"description":["` + unstorable + `"],"tags":{"0":["` + blank +
 			`"],"1":["` + featured + `"]},"shared_with":["` + nameUsersIn + `"],"idempotency_key":["` + blank + `"]}`},
 	{name: "5,000 lists in each other", graphql: members{"name": strings.Repeat("[", 5000) + strings.Repeat("]", 5000)},
-		want: []string{"INVALID name: cannot use slice as String"}, body: `{"name":["Not a valid string."]}`},
+		want: []string{"LIMITED : The variables hold more than 20000 values, or are more than 16 levels deep."}, body: `{"name":["Not a valid string."]}`},
 }
 
 func TestBadInput(t *testing.T) {

@@ -27,7 +27,7 @@ const (
 	MaxDepth      = 12 // levels of fields, with the fragments in their places
 	MaxCost       = 10_000
 
-	MaxValues      = 5000 // in the variables, all lists and objects counted through
+	MaxValues      = 20_000 // in the variables, all lists and objects counted through
 	MaxValuesDepth = 16
 
 	MaxErrors  = 10  // of one document, or in its variables

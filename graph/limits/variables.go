@@ -125,7 +125,7 @@ func (c *coercion) value(at field, t *ast.Type, v any) any {
 		if name, ok := v.(string); ok && definition.EnumValues.ForName(name) != nil {
 			return name
 		}
-		return c.problem(at, "must be a value of %s", definition.Name)
+		return c.problem(at, "must be %s", choices(definition))
 	}
 	scalar, ok := scalars[definition.Name]
 	if !ok {
@@ -135,6 +135,18 @@ func (c *coercion) value(at field, t *ast.Type, v any) any {
 		return fit
 	}
 	return c.problem(at, "must be %s", scalar.what)
+}
+
+// choices tells what an enum value may be, as far as that is soon told.
+func choices(enum *ast.Definition) string {
+	if len(enum.EnumValues) > 10 {
+		return "a value of " + enum.Name
+	}
+	var names []string
+	for _, v := range enum.EnumValues {
+		names = append(names, v.Name)
+	}
+	return "one of " + strings.Join(names, ", ")
 }
 
 func (c *coercion) list(at field, element *ast.Type, v any) any {
