@@ -38,8 +38,8 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 	}
 	n, more := cut.first(len(rows))
 	rows = rows[:n]
-	for _, e := range rows {
-		e.Show(a, r)
+	for i, e := range rows {
+		rows[i] = show(e, a, r)
 	}
 	cursor := func(e *imaging.Event) string {
 		return encodeCursor(eventTable, bySeq, eventValue(e), uuid.Nil)
@@ -49,6 +49,13 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 		return int(n), s.translate(err)
 	}
 	return connect(rows, more, slice, cursor, count), nil
+}
+
+// show is the event as the actor may read it, with its cursor. The request is as the actor may read it.
+func show(e *imaging.Event, a imaging.Actor, r *imaging.ImageRequest) *imaging.Event {
+	shown := e.Show(a, r)
+	shown.Cursor = streamCursor(e.ID)
+	return shown
 }
 
 // History is all that happened to the request, in sentences; nil if the actor may not read its details.

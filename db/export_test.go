@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"io/fs"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -57,3 +58,13 @@ func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) erro
 		return nil
 	})
 }
+
+// NewFeedOf is a feed that reads the table that often without a hint, and has that many events in its window at most.
+func NewFeedOf(s *Store, every time.Duration, most int) *Feed {
+	f := NewFeed(s)
+	f.every, f.most = every, most
+	return f
+}
+
+// StreamCursor is the cursor of the event with this id.
+var StreamCursor = streamCursor

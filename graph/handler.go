@@ -31,6 +31,7 @@ const cachedParses = 256
 // Options are what the GraphQL door needs.
 type Options struct {
 	Store    *db.Store
+	Feed     *db.Feed
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
 	Log      *slog.Logger
@@ -45,7 +46,7 @@ var schema = sync.OnceValue(func() *ast.Schema {
 
 // New makes the handler that answers GraphQL.
 func New(o Options) http.Handler {
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store, feed: o.Feed}}))
 	server.AddTransport(transport.HTTP{Admit: o.admit})
 	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
 	server.SetParserTokenLimit(limits.MaxTokens)
@@ -53,6 +54,7 @@ func New(o Options) http.Handler {
 	server.SetRecoverFunc(func(_ context.Context, cause any) error {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
+	server.AroundOperations(onDemand)
 	server.Use(limits.Operation{})
 	server.Use(extension.Introspection{})
 	protection := http.NewCrossOriginProtection()

@@ -1,0 +1,71 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"imagerequests/auth"
+	"imagerequests/db"
+	"imagerequests/graph/transport"
+	"imagerequests/imaging"
+)
+
+// demand is how a subscription learns that its transport is ready to send one more response.
+type demand chan struct{}
+
+type demandKey struct{}
+
+// onDemand notes when the transport of a subscription asks for the next response. Only then is it decided what that is: an
+// event that waited for a slow client could be sent after its rights were withdrawn.
+func onDemand(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
+		return next(ctx)
+	}
+	d := make(demand, 1)
+	responses := next(context.WithValue(ctx, demandKey{}, d))
+	return func(ctx context.Context) *graphql.Response {
+		select {
+		case d <- struct{}{}:
+		default: // it asked before and was not answered
+		}
+		return responses(ctx)
+	}
+}
+
+// stream subscribes for the caller, and hands over one event for each that is demanded, until the context ends. It is the
+// client's Last-Event-ID that says where to go on, if there is one.
+func stream(ctx context.Context, feed *db.Feed, want db.Stream) (<-chan *imaging.Event, error) {
+	resume := transport.ResumeFrom(ctx)
+	if last := resume.After(); last != "" {
+		want.After = &last
+	}
+	s, err := feed.Subscribe(ctx, auth.From(ctx), want)
+	if err != nil {
+		return nil, err
+	}
+	events := make(chan *imaging.Event)
+	d, _ := ctx.Value(demandKey{}).(demand)
+	go func() {
+		defer close(events)
+		for {
+			select {
+			case <-d:
+			case <-ctx.Done():
+				return
+			}
+			e, err := s.Next(ctx)
+			if err != nil {
+				return
+			}
+			resume.Sent(e.Cursor)
+			select {
+			case events <- e:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return events, nil
+}
