@@ -68,3 +68,10 @@ func NewFeedOf(s *Store, every time.Duration, most int) *Feed {
 
 // StreamCursor is the cursor of the event with this id.
 var StreamCursor = streamCursor
+
+// Window is how many events the feed keeps.
+func (f *Feed) Window() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.window)
+}
