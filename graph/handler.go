@@ -46,8 +46,16 @@ var schema = sync.OnceValue(func() *ast.Schema {
 
 // New makes the handler that answers GraphQL.
 func New(o Options) http.Handler {
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store, feed: o.Feed}}))
+	server := o.server()
 	server.AddTransport(transport.HTTP{Admit: o.admit})
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))
+	return protection.Handler(server)
+}
+
+// server is the executor with all that hangs in it, and no transport yet.
+func (o Options) server() *handler.Server {
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store, feed: o.Feed}}))
 	server.SetQueryCache(lru.New[*ast.QueryDocument](cachedParses))
 	server.SetParserTokenLimit(limits.MaxTokens)
 	server.SetErrorPresenter(o.present)
@@ -57,9 +65,7 @@ func New(o Options) http.Handler {
 	server.AroundOperations(onDemand)
 	server.Use(limits.Operation{})
 	server.Use(extension.Introspection{})
-	protection := http.NewCrossOriginProtection()
-	protection.SetDenyHandler(http.HandlerFunc(transport.RefuseForeign))
-	return protection.Handler(server)
+	return server
 }
 
 // admit finds out who is asking and whether they have budget left.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"imagerequests/auth"
 	"imagerequests/db"
@@ -17,11 +18,17 @@ type demand chan struct{}
 
 type demandKey struct{}
 
-// onDemand notes when the transport of a subscription asks for the next response. Only then is it decided what that is: an
+// onDemand lets a subscription know when its transport asks for the next response. Only then is it decided what that is: an
 // event that waited for a slow client could be sent after its rights were withdrawn.
 func onDemand(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
+	op := graphql.GetOperationContext(ctx)
+	if op.Operation.Operation != ast.Subscription {
 		return next(ctx)
+	}
+	// The rule that there is one takes aliases of the same field for one, and does not look at @skip.
+	if len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
+		refusal := imaging.Errorf(imaging.Invalid, "Subscribe to exactly one field.")
+		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{transport.Error(refusal)}})
 	}
 	d := make(demand, 1)
 	responses := next(context.WithValue(ctx, demandKey{}, d))
