@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"imagerequests/imaging"
@@ -74,4 +75,12 @@ func (f *Feed) Window() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.window)
+}
+
+// Ask is how a subscriber asks for requests; what it answers tells one look-up from another.
+func (f *Feed) Ask(ids ...uuid.UUID) any { return f.fresh.ask(ids) }
+
+// Lookup is what a subscriber asks for.
+func (f *Feed) Lookup(ctx context.Context, ids ...uuid.UUID) (map[uuid.UUID]*imaging.ImageRequest, error) {
+	return f.fresh.requests(ctx, ids...)
 }
