@@ -206,7 +206,7 @@ type told struct {
 }
 
 func (p *interleaving) step(t *rapid.T) {
-	switch rapid.IntRange(0, 9).Draw(t, "step") {
+	switch rapid.IntRange(0, 10).Draw(t, "step") {
 	case 0, 1:
 		if len(p.open) < 5 {
 			p.open = append(p.open, p.write(t, rapid.Bool().Draw(t, "early")))
@@ -223,6 +223,14 @@ func (p *interleaving) step(t *rapid.T) {
 			i := rapid.IntRange(0, len(p.open)-1).Draw(t, "which")
 			p.open[i].end(t, rapid.IntRange(0, 3).Draw(t, "commit") > 0, rapid.Bool().Draw(t, "hint"))
 			p.open = slices.Delete(p.open, i, i+1)
+		}
+	case 8:
+		if s := drawn(t, p.sequences); !s.locked && len(p.open) < 5 {
+			waits, overtakes := p.write(t, true), p.write(t, false)
+			p.open = append(p.open, waits)
+			overtakes.event(t, s, "")
+			overtakes.end(t, true, rapid.Bool().Draw(t, "hint"))
+			waits.event(t, s, "")
 		}
 	default:
 		p.listen(t)
