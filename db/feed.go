@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -176,7 +177,7 @@ func (f *Feed) extend(rows []*streamed, upTo place) {
 func (f *Feed) after(p place) (e *streamed, behind bool, more <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch i, _ := slices.BinarySearchFunc(f.window, p, func(e *streamed, p place) int { return cmpAfter(e.place(), p) }); {
+	switch i := sort.Search(len(f.window), func(i int) bool { return f.window[i].place().compare(p) > 0 }); {
 	case !f.live:
 		return nil, false, f.more
 	case p.compare(f.low) < 0:
@@ -186,14 +187,6 @@ func (f *Feed) after(p place) (e *streamed, behind bool, more <-chan struct{}) {
 	default:
 		return nil, false, f.more
 	}
-}
-
-// cmpAfter has a search find what is behind p, not what is at p.
-func cmpAfter(e, p place) int {
-	if e.compare(p) > 0 {
-		return 1
-	}
-	return -1
 }
 
 // join counts a subscriber until the context ends.
