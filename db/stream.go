@@ -66,8 +66,12 @@ func (s *Store) horizon(ctx context.Context) (h place, waiting bool, err error) 
 func (s *Store) page(ctx context.Context, after, horizon place, of *uuid.UUID, most, bytes int) (rows []*streamed, upTo place, err error) {
 	q := s.db.NewSelect().Model(&rows).Where("event.image_request_id IS NOT NULL").
 		Where("(event.xid, event.id) > (?, ?) AND event.xid < ?", after.xid, after.id, horizon.xid)
+	order := "event.xid, event.id"
+	if of != nil {
+		order = "event.seq" // which is the same, and has an index of the request's own
+	}
 	q = equal(q, "event.image_request_id = ?", of)
-	if err := q.OrderExpr("event.xid, event.id").Limit(int64(most)).Scan(ctx); err != nil {
+	if err := q.OrderExpr(order).Limit(int64(most)).Scan(ctx); err != nil {
 		return nil, after, s.translate(err)
 	}
 	last := len(rows) < most
