@@ -219,7 +219,7 @@ func (h *hall) await(what string, holds func() bool) {
 }
 
 // latencies counts how long events took to be told, by the millisecond.
-type latencies struct{ counts [10_001]atomic.Int64 }
+type latencies struct{ counts [60_001]atomic.Int64 }
 
 func (l *latencies) note(d time.Duration) {
 	l.counts[min(max(d.Milliseconds(), 0), int64(len(l.counts)-1))].Add(1)
