@@ -44,7 +44,7 @@ func openDoors(t testing.TB) *doors {
 		t.Fatal(err)
 	}
 	var err error
-	if d.handler, err = (serve{Demo: true}).handler(d.store, slog.New(slog.DiscardHandler), &d.stopping); err != nil {
+	if d.handler, err = (serve{Demo: true}).handler(d.store, db.NewFeed(d.store), slog.New(slog.DiscardHandler), &d.stopping); err != nil {
 		t.Fatal(err)
 	}
 	d.tokens = map[string]string{

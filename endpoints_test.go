@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"imagerequests/db"
 )
 
 // TestEndpoints holds what each path of the service answers a browser or a probe.
@@ -64,7 +66,7 @@ func TestPrefix(t *testing.T) {
 	t.Parallel()
 	d := openDoors(t)
 	var err error
-	if d.handler, err = (serve{Prefix: "/api/v1"}).handler(d.store, slog.New(slog.DiscardHandler), &d.stopping); err != nil {
+	if d.handler, err = (serve{Prefix: "/api/v1"}).handler(d.store, db.NewFeed(d.store), slog.New(slog.DiscardHandler), &d.stopping); err != nil {
 		t.Fatal(err)
 	}
 	for path, status := range map[string]int{

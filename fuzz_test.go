@@ -10,6 +10,7 @@ import (
 
 	"log/slog"
 
+	"imagerequests/db"
 	"imagerequests/db/dbtest"
 )
 
@@ -20,7 +21,7 @@ func whole(f *testing.F) http.Handler {
 	if err := store.LoadDemo(f.Context()); err != nil {
 		f.Fatal(err)
 	}
-	h, err := serve{Demo: true}.handler(store, slog.New(slog.DiscardHandler), new(atomic.Bool))
+	h, err := serve{Demo: true}.handler(store, db.NewFeed(store), slog.New(slog.DiscardHandler), new(atomic.Bool))
 	if err != nil {
 		f.Fatal(err)
 	}

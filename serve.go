@@ -87,7 +87,8 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 		}
 	}
 	var stopping atomic.Bool
-	handler, err := s.handler(store, log, &stopping)
+	feed := db.NewFeed(store)
+	handler, err := s.handler(store, feed, log, &stopping)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	server.RegisterOnShutdown(streams.Stop) // when nobody can connect any more: who is told goes to another copy, or waits for the next start
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	besides := s.besides(ctx, store, log)
+	besides := s.besides(ctx, store, feed, log)
 	s.greet(c, listener.Addr().String())
 	select {
 	case err = <-served:
@@ -118,10 +119,11 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	return err
 }
 
-// besides starts what the service does by the clock, until the context ends: leases that ran out are taken back, old keys
-// are forgotten, and a demonstration has a worker that pretends.
-func (s serve) besides(ctx context.Context, store *db.Store, log *slog.Logger) *sync.WaitGroup {
+// besides starts what the service does besides answering requests, until the context ends: subscribers are fed, leases that
+// ran out are taken back, old keys are forgotten, and a demonstration has a worker that pretends.
+func (s serve) besides(ctx context.Context, store *db.Store, feed *db.Feed, log *slog.Logger) *sync.WaitGroup {
 	var running sync.WaitGroup
+	running.Go(func() { note(ctx, log, "subscribers are told of events", 0, feed.Run(ctx)) })
 	running.Go(func() {
 		every(ctx, keysInterval, func() {
 			n, err := store.ForgetKeys(ctx)
@@ -234,7 +236,7 @@ func loopback(host string) bool {
 }
 
 // handler is every path of the service.
-func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool) (http.Handler, error) {
+func (s serve) handler(store *db.Store, feed *db.Feed, log *slog.Logger, stopping *atomic.Bool) (http.Handler, error) {
 	var known map[string]imaging.Actor
 	playground := web.Options{}
 	if s.Demo {
@@ -270,7 +272,7 @@ func (s serve) handler(store *db.Store, log *slog.Logger, stopping *atomic.Bool)
 	}
 	r := router{
 		graphql: graph.New(graph.Options{
-			Store: store, Auth: authenticator, Throttle: throttle, Log: log, Origins: origins, NoIntrospection: s.NoIntrospection, Trusted: trusted,
+			Store: store, Feed: feed, Auth: authenticator, Throttle: throttle, Log: log, Origins: origins, NoIntrospection: s.NoIntrospection, Trusted: trusted,
 		}),
 		rest: shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
 	}

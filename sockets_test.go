@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"imagerequests/db"
 )
 
 // socket is the client's side of GraphQL over WebSocket.
@@ -130,7 +132,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 		{serve{Origin: []string{"https://portal.example.org"}}, "https://evil.example.org", http.StatusForbidden},
 		{serve{BaseURL: "https://images.example.org/api"}, "https://images.example.org", http.StatusOK},
 	} {
-		handler, err := c.settings.handler(d.store, slog.New(slog.DiscardHandler), &d.stopping)
+		handler, err := c.settings.handler(d.store, db.NewFeed(d.store), slog.New(slog.DiscardHandler), &d.stopping)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,6 +64,9 @@ func orderValue(field imaging.OrderField, value string) bool {
 	case imaging.BySeq:
 		_, err := strconv.ParseInt(value, 10, 32)
 		return err == nil
+	case imaging.ByID:
+		_, err := strconv.ParseInt(value, 10, 64)
+		return err == nil
 	default:
 		return imaging.Storable(value) && len(value) <= 4*imaging.MaxName
 	}
@@ -89,7 +92,7 @@ func sqlValue(field imaging.OrderField, value string) any {
 	switch field {
 	case imaging.ByStartDate:
 		return time.UnixMicro(n).UTC()
-	case imaging.BySeq:
+	case imaging.BySeq, imaging.ByID:
 		return n
 	default:
 		return value

@@ -27,13 +27,20 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 	if err := cut.apply(list()).Scan(ctx, &rows); err != nil {
 		return nil, s.translate(err)
 	}
-	for _, e := range rows {
-		e.Show(a, r)
+	for i, e := range rows {
+		rows[i] = show(e, a, r)
 	}
 	cursor := func(e *imaging.Event) string {
 		return encodeCursor(eventTable, bySeq, eventValue(e), uuid.Nil)
 	}
 	return connect(s, cut, rows, cursor, list), nil
+}
+
+// show is the event as the actor may read it, with its cursor. The request is as the actor may read it.
+func show(e *imaging.Event, a imaging.Actor, r *imaging.ImageRequest) *imaging.Event {
+	shown := e.Show(a, r)
+	shown.Cursor = streamCursor(e.ID)
+	return shown
 }
 
 // History is what happened to the request, in sentences, the newest maxHistory of them; nil if the actor may not read its details.

@@ -3,7 +3,9 @@ package db
 import (
 	"context"
 	"io/fs"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"imagerequests/imaging"
@@ -72,4 +74,29 @@ func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) erro
 		}
 		return nil
 	})
+}
+
+// NewFeedOf is a feed that reads the table that often without a hint, and has that many events in its window at most.
+func NewFeedOf(s *Store, every time.Duration, most int) *Feed {
+	f := NewFeed(s)
+	f.every, f.most = every, most
+	return f
+}
+
+// StreamCursor is the cursor of the event with this id.
+var StreamCursor = streamCursor
+
+// Window is how many events the feed keeps.
+func (f *Feed) Window() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.window)
+}
+
+// Ask is how a subscriber asks for requests; what it answers tells one look-up from another.
+func (f *Feed) Ask(ids ...uuid.UUID) any { return f.fresh.ask(ids) }
+
+// Lookup is what a subscriber asks for.
+func (f *Feed) Lookup(ctx context.Context, ids ...uuid.UUID) (map[uuid.UUID]*imaging.ImageRequest, error) {
+	return f.fresh.requests(ctx, ids...)
 }

@@ -65,6 +65,9 @@ func (s *Store) migrate(ctx context.Context, steps []Migration) (applied int, er
 	if applied, err = apply(ctx, tx, steps); err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
+	if err := settleStream(ctx, tx); err != nil {
+		return 0, fmt.Errorf("migrate: %w", err)
+	}
 	if err := tx.Commit(); err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}

@@ -1,3 +1,20 @@
+CREATE FUNCTION public.place_event() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  before bigint;
+BEGIN
+  NEW.xid := pg_current_xact_id()::text::bigint;
+  IF NEW.image_request_id IS NOT NULL AND NEW.seq > 1 THEN
+    SELECT xid INTO before FROM events WHERE image_request_id = NEW.image_request_id AND seq = NEW.seq - 1;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'event % of % leaves a gap', NEW.seq, NEW.image_request_id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    NEW.xid := greatest(NEW.xid, before);
+  END IF;
+  RETURN NEW;
+END $$;
+
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -5,20 +22,9 @@ BEGIN
   RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 
-CREATE FUNCTION public.refuse_gap() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  IF NEW.image_request_id IS NOT NULL AND NEW.seq > 1
-     AND NOT EXISTS (SELECT FROM events WHERE image_request_id = NEW.image_request_id AND seq = NEW.seq - 1) THEN
-    RAISE EXCEPTION 'event % of % leaves a gap', NEW.seq, NEW.image_request_id USING ERRCODE = 'integrity_constraint_violation';
-  END IF;
-  RETURN NULL;
-END $$;
-
 CREATE TABLE public.events (
     id bigint NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    xid bigint NOT NULL,
     image_request_id uuid,
     version_id uuid,
     seq integer,
@@ -42,7 +48,7 @@ CREATE TABLE public.events (
 
 COMMENT ON TABLE public.events IS 'What happened, written in the transaction that changed the state, never changed itself.';
 
-COMMENT ON COLUMN public.events.xid IS 'The transaction that wrote it: readers go up to the oldest one that still runs, so that none is passed over.';
+COMMENT ON COLUMN public.events.xid IS 'With id its place in the stream: the transaction that wrote it, or a later one if that wrote the event before it of its request. Readers go up to the oldest transaction that still runs, so that none is passed over. Negative in a restored database.';
 
 COMMENT ON COLUMN public.events.seq IS 'Without a gap within an image request; null for providers and tokens.';
 
@@ -356,7 +362,7 @@ CREATE TRIGGER events_are_append_only BEFORE DELETE OR UPDATE ON public.events F
 
 CREATE TRIGGER events_are_not_emptied BEFORE TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
-CREATE TRIGGER events_have_no_gap AFTER INSERT ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_gap();
+CREATE TRIGGER events_have_their_place BEFORE INSERT ON public.events FOR EACH ROW EXECUTE FUNCTION public.place_event();
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_image_request_id_fkey FOREIGN KEY (image_request_id) REFERENCES public.image_requests(id);

@@ -93,9 +93,12 @@ func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx)
 // moment is the time of a change, as precise as it can be stored.
 func (s *Store) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
 
+// channel is what listeners listen on.
+const channel = "events"
+
 // notify tells listeners that there are events, once the transaction is committed.
 func notify(ctx context.Context, tx bun.Tx) error {
-	if _, err := tx.ExecContext(ctx, "SELECT pg_notify('events', '')"); err != nil {
+	if _, err := tx.ExecContext(ctx, "SELECT pg_notify(?, '')", channel); err != nil {
 		return fmt.Errorf("notify: %w", err)
 	}
 	return nil

@@ -27,6 +27,7 @@ import (
 // Options are what the GraphQL door needs.
 type Options struct {
 	Store    *db.Store
+	Feed     *db.Feed
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
 	Log      *slog.Logger
@@ -45,13 +46,19 @@ var schema = sync.OnceValue(func() *ast.Schema {
 
 // New makes the handler that answers GraphQL.
 func New(o Options) http.Handler {
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store}}))
 	if o.Origins == nil {
 		o.Origins = &transport.Origins{}
 	}
+	server := o.server()
 	door := transport.Door{Admit: o.admit, Watch: o.Auth.Watch, Origins: o.Origins}
 	server.AddTransport(transport.WebSocket{Door: door})
 	server.AddTransport(transport.HTTP{Door: door})
+	return o.Origins.Handler(server)
+}
+
+// server is the executor with all that hangs in it, and no transport yet.
+func (o Options) server() *handler.Server {
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store, feed: o.Feed}}))
 	gate := limits.New(schema(), limits.Options{
 		Spend: o.spend, Least: auth.RequestPoints, Introspection: !o.NoIntrospection, Trusted: o.Trusted,
 	})
@@ -60,9 +67,10 @@ func New(o Options) http.Handler {
 	server.SetRecoverFunc(func(_ context.Context, cause any) error {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
+	server.AroundOperations(onDemand)
 	server.Use(gate)
 	server.Use(extension.Introspection{})
-	return o.Origins.Handler(server)
+	return server
 }
 
 // admit finds out who is asking and whether they have budget left.

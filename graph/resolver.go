@@ -7,7 +7,10 @@ import (
 )
 
 // Resolver is the root of all resolvers.
-type Resolver struct{ store *db.Store }
+type Resolver struct {
+	store *db.Store
+	feed  *db.Feed
+}
 
 // viewer is null for who has not signed in.
 func viewer(a imaging.Actor) *imaging.Actor {

@@ -152,6 +152,10 @@ func (r *queryResolver) Providers(ctx context.Context) ([]*imaging.Provider, err
 	return r.store.Providers(ctx)
 }
 
+func (r *subscriptionResolver) Events(ctx context.Context, after *string, imageRequest *uuid.UUID, filter *imaging.EventFilter) (<-chan *imaging.Event, error) {
+	return stream(ctx, r.feed, db.Stream{After: after, ImageRequest: imageRequest, Filter: filter})
+}
+
 func (r *versionResolver) QueuePosition(ctx context.Context, obj *imaging.Version) (*int, error) {
 	return r.store.QueuePosition(ctx, obj)
 }
@@ -181,6 +185,8 @@ func (r *Resolver) Mutation() generated.MutationResolver { return &mutationResol
 
 func (r *Resolver) Query() generated.QueryResolver { return &queryResolver{r} }
 
+func (r *Resolver) Subscription() generated.SubscriptionResolver { return &subscriptionResolver{r} }
+
 func (r *Resolver) Version() generated.VersionResolver { return &versionResolver{r} }
 
 func (r *Resolver) EditImageRequestInput() generated.EditImageRequestInputResolver {
@@ -195,6 +201,7 @@ type (
 	imageRequestResolver          struct{ *Resolver }
 	mutationResolver              struct{ *Resolver }
 	queryResolver                 struct{ *Resolver }
+	subscriptionResolver          struct{ *Resolver }
 	versionResolver               struct{ *Resolver }
 	editImageRequestInputResolver struct{ *Resolver }
 	editVersionInputResolver      struct{ *Resolver }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,15 +58,24 @@ type Event struct {
 	Message        *string // what the actor said
 	Changes        Changes `bun:"type:jsonb"`
 
-	ImageRequest *ImageRequest `bun:"-"` // set by Show
+	// Set when it is shown.
+	Cursor       string        `bun:"-"` // marks its place among all events
+	ImageRequest *ImageRequest `bun:"-"`
 }
 
-// Show makes the event ready for the actor, who may read the details of its request: what is for staff alone is taken out.
-func (e *Event) Show(a Actor, r *ImageRequest) {
-	e.ImageRequest = r
-	if !a.Staff() {
-		delete(e.Changes, "version.failureDetail")
+// Show is a copy of the event as the actor may read it, who sees its request r. What is for the owner and staff is taken
+// out for all others, and what is for staff alone for the owner, too.
+func (e *Event) Show(a Actor, r *ImageRequest) *Event {
+	shown := *e
+	shown.ImageRequest = r
+	switch {
+	case !SeesDetails(a, r):
+		shown.Actor, shown.Message, shown.Changes = "", nil, nil
+	case !a.Staff():
+		shown.Changes = maps.Clone(e.Changes)
+		delete(shown.Changes, "version.failureDetail")
 	}
+	return &shown
 }
 
 // Version is the one it concerned, nil if none.
@@ -76,7 +86,7 @@ func (e *Event) Version() *Version {
 	return e.ImageRequest.Version(*e.VersionID)
 }
 
-// By is the user who did it, nil for the service itself.
+// By is the user who did it, nil for the service itself and for who may not read it.
 func (e *Event) By() *string { return optional(e.Actor) }
 
 // Changes are the fields that an event changed, each with what it was and what it is.

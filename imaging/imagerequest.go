@@ -67,6 +67,18 @@ func (r *ImageRequest) Version(id uuid.UUID) *Version {
 	return nil
 }
 
+// Copy is a copy of the request and its versions that can be redacted without a trace in r.
+func (r *ImageRequest) Copy() *ImageRequest {
+	c := *r
+	c.Versions = make([]*Version, len(r.Versions))
+	for i, v := range r.Versions {
+		cv := *v
+		cv.ImageRequest = &c
+		c.Versions[i] = &cv
+	}
+	return &c
+}
+
 // Settle brings the derived columns up to date. Each change ends with it.
 func (r *ImageRequest) Settle() {
 	newest := r.Newest()

@@ -2,6 +2,7 @@ package imaging
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,7 +25,8 @@ const (
 	ByStartDate OrderField = "START_DATE"
 	ByName      OrderField = "NAME"
 	ByStatus    OrderField = "STATUS"
-	BySeq       OrderField = "SEQ" // of events alone
+	BySeq       OrderField = "SEQ" // of the events of a request alone
+	ByID        OrderField = "ID"  // of the stream of all events alone
 )
 
 // Order is the order of a list. What is equal in it follows by id, in the same direction.
@@ -73,6 +75,43 @@ func (f *Filter) Problems() Problems {
 	p.moment("endsFrom", f.EndsFrom)
 	p.moment("endsBefore", f.EndsBefore)
 	return p
+}
+
+// EventFilter says which events are wanted; nil fields want all, and so does a nil filter.
+type EventFilter struct {
+	Action    []Action
+	Status    []Status
+	Provider  *int
+	CreatedBy *string
+}
+
+// Problems lists what is wrong with the filter: INVALID, by field.
+func (f *EventFilter) Problems() Problems {
+	var p Problems
+	if f != nil {
+		p.some("action", len(f.Action))
+		p.some("status", len(f.Status))
+		p.optional("createdBy", f.CreatedBy, MaxUsername)
+	}
+	return p
+}
+
+// MayWant tells whether the event itself is wanted, whatever its request is.
+func (f *EventFilter) MayWant(e *Event) bool {
+	return f == nil || (f.Action == nil || slices.Contains(f.Action, e.Action)) &&
+		(f.Status == nil || e.To != nil && slices.Contains(f.Status, *e.To))
+}
+
+// Wants tells whether the event is wanted, whose request is r now.
+func (f *EventFilter) Wants(e *Event, r *ImageRequest) bool {
+	if f == nil {
+		return true
+	}
+	v := r.Newest()
+	if e.VersionID != nil {
+		v = r.Version(*e.VersionID)
+	}
+	return f.MayWant(e) && (f.Provider == nil || *f.Provider == v.ProviderID) && (f.CreatedBy == nil || *f.CreatedBy == r.CreatedBy)
 }
 
 // Slice says which part of a list is wanted: the first so many after a cursor, or the last so many before one.

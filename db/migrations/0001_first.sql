@@ -158,7 +158,7 @@ CREATE INDEX versions_by_lease ON versions (lease_expires_at) WHERE status = 'IM
 
 CREATE TABLE events (
   id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  xid              xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  xid              bigint NOT NULL,
   image_request_id uuid REFERENCES image_requests,
   version_id       uuid REFERENCES versions,
   seq              integer CHECK (seq >= 1),
@@ -175,7 +175,7 @@ CREATE TABLE events (
   CONSTRAINT events_with_a_request_have_a_number CHECK ((image_request_id IS NULL) = (seq IS NULL))
 );
 COMMENT ON TABLE events IS 'What happened, written in the transaction that changed the state, never changed itself.';
-COMMENT ON COLUMN events.xid IS 'The transaction that wrote it: readers go up to the oldest one that still runs, so that none is passed over.';
+COMMENT ON COLUMN events.xid IS 'With id its place in the stream: the transaction that wrote it, or a later one if that wrote the event before it of its request. Readers go up to the oldest transaction that still runs, so that none is passed over. Negative in a restored database.';
 COMMENT ON COLUMN events.seq IS 'Without a gap within an image request; null for providers and tokens.';
 COMMENT ON COLUMN events.actor IS 'A user name; empty for the service itself.';
 COMMENT ON COLUMN events.changes IS 'Each field that changed, with what it was and what it is.';
@@ -188,16 +188,24 @@ END $$;
 CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER events_are_not_emptied BEFORE TRUNCATE ON events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- An event takes the number after the last one of its request: a gap is refused where it would arise.
-CREATE FUNCTION refuse_gap() RETURNS trigger LANGUAGE plpgsql AS $$
+-- An event takes the number after the last one of its request: a gap is refused where it would arise. In the stream it
+-- stands behind that one, too. Its transaction may have begun before the one that wrote that one, and waited for it; but
+-- never is its place before its own transaction's, which is what readers rely on.
+CREATE FUNCTION place_event() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  before bigint;
 BEGIN
-  IF NEW.image_request_id IS NOT NULL AND NEW.seq > 1
-     AND NOT EXISTS (SELECT FROM events WHERE image_request_id = NEW.image_request_id AND seq = NEW.seq - 1) THEN
-    RAISE EXCEPTION 'event % of % leaves a gap', NEW.seq, NEW.image_request_id USING ERRCODE = 'integrity_constraint_violation';
+  NEW.xid := pg_current_xact_id()::text::bigint;
+  IF NEW.image_request_id IS NOT NULL AND NEW.seq > 1 THEN
+    SELECT xid INTO before FROM events WHERE image_request_id = NEW.image_request_id AND seq = NEW.seq - 1;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'event % of % leaves a gap', NEW.seq, NEW.image_request_id USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    NEW.xid := greatest(NEW.xid, before);
   END IF;
-  RETURN NULL;
+  RETURN NEW;
 END $$;
-CREATE TRIGGER events_have_no_gap AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION refuse_gap();
+CREATE TRIGGER events_have_their_place BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION place_event();
 
 CREATE TABLE idempotency_keys (
   username         text COLLATE "C" NOT NULL CHECK (char_length(username) BETWEEN 1 AND 150),

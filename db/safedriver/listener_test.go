@@ -1,7 +1,9 @@
 package safedriver
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"testing"
 	"time"
 
@@ -57,5 +59,47 @@ func TestBunTransactions(t *testing.T) {
 	}
 	if SQLState(sql.ErrNoRows)+Constraint(nil) != "" {
 		t.Error("an error of somebody else has a code")
+	}
+}
+
+// A listener of ours is told of each NOTIFY after Listen, ends with its context, and says so when the server cuts it off.
+func TestListen(t *testing.T) {
+	t.Parallel()
+	c, err := New(config())
+	must(t, err)
+	db := safe(t, config())
+	const others = "of others" // a name that must be quoted
+	l, err := c.Listen(t.Context(), `"odd" channel`)
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	for range 3 {
+		_, err := db.ExecContext(t.Context(), "SELECT pg_notify($1, 'x'), pg_notify($2, 'x')", others, `"odd" channel`)
+		must(t, err)
+		must(t, l.Wait(t.Context()))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Wait(ctx) }()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error("cancelled, it says ", err)
+	}
+	if err := l.Wait(t.Context()); err == nil {
+		t.Error("it goes on after its context has ended")
+	}
+
+	l, err = c.Listen(t.Context(), "cut")
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	_, err = db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN "cut"'`)
+	must(t, err)
+	for err == nil { // why it is cut off, and then that it is
+		err = l.Wait(t.Context())
+	}
+
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Listen(gone, "x"); !errors.Is(err, context.Canceled) {
+		t.Error("begun with a context that has ended, it says ", err)
 	}
 }

@@ -35,6 +35,7 @@ type ResolverRoot interface {
 	ImageRequest() ImageRequestResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
+	Subscription() SubscriptionResolver
 	Version() VersionResolver
 	EditImageRequestInput() EditImageRequestInputResolver
 	EditVersionInput() EditVersionInputResolver
@@ -85,6 +86,9 @@ type QueryResolver interface {
 	PreviewImageRequest(ctx context.Context, input imaging.RequestImageInput) (*imaging.ImageRequestPreview, error)
 	Providers(ctx context.Context) ([]*imaging.Provider, error)
 }
+type SubscriptionResolver interface {
+	Events(ctx context.Context, after *string, imageRequest *uuid.UUID, filter *imaging.EventFilter) (<-chan *imaging.Event, error)
+}
 type VersionResolver interface {
 	QueuePosition(ctx context.Context, obj *imaging.Version) (*int, error)
 	SecondsLeft(ctx context.Context, obj *imaging.Version) (*int, error)
@@ -131,6 +135,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DenyVersionInput", ec.unmarshalInputDenyVersionInput),
 			graphql.NewInputUnmarshaler("EditImageRequestInput", ec.unmarshalInputEditImageRequestInput),
 			graphql.NewInputUnmarshaler("EditVersionInput", ec.unmarshalInputEditVersionInput),
+			graphql.NewInputUnmarshaler("EventFilter", ec.unmarshalInputEventFilter),
 			graphql.NewInputUnmarshaler("FailVersionInput", ec.unmarshalInputFailVersionInput),
 			graphql.NewInputUnmarshaler("ImageRequestFilter", ec.unmarshalInputImageRequestFilter),
 			graphql.NewInputUnmarshaler("ImageRequestOrder", ec.unmarshalInputImageRequestOrder),
@@ -189,6 +194,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, inputUnmarshalers)
 			data := ec._Mutation(ctx, opCtx.Operation.SelectionSet)
 			var buf bytes.Buffer
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
 			data.MarshalGQL(&buf)
 
 			return &graphql.Response{
@@ -462,8 +484,29 @@ type Mutation {
 }
 
 """
+What can be listened to, over WebSocket or server-sent events.
+"""
+type Subscription {
+  """
+  What happens to the image requests that the caller may see, and has happened since a cursor: first from the record, then as
+  it happens. Nothing is left out and nothing told twice, over reconnects and restarts, if after is the cursor of the last
+  event that was received. The events of each image request come in the order of seq; those of different requests in one
+  order that is the same for everybody. Whether the caller may see the request is looked up anew for each event. INVALID for
+  a cursor that is none; NOT_FOUND for an imageRequest that is not there for the caller.
+  """
+  events(
+    "Only what comes after this cursor of an Event; the empty text: everything from the beginning; null: from now on."
+    after: String
+    "Only what happens to this image request."
+    imageRequest: ID
+    "Which events are wanted; by default all."
+    filter: EventFilter
+  ): Event!
+}
+
+"""
 An image that somebody asked for, with its versions. Who sees it may read all of it, but for the fields that say otherwise;
-staff are reviewers, admins, and workers while a version waits for them or is in their hands.
+staff are reviewers and admins, and for a version also the workers it waits for or is in the hands of, while it is.
 """
 type ImageRequest implements Node {
   "A UUID made by the server, for good."
@@ -637,11 +680,13 @@ type Failure {
 
 "Something that happened. Events are never changed."
 type Event {
+  "Marks its place among all events, for after of the subscription events."
+  cursor: String!
   "Its number within the image request, from 1, without a gap."
   seq: Int!
   "When."
   at: DateTime!
-  "The user who did it; null for the service itself."
+  "The user who did it; null for the service itself, and for all but the owner and staff."
   actor: String
   "What was done."
   action: Action!
@@ -649,11 +694,13 @@ type Event {
   from: Status
   "The version's status after; null if none was concerned."
   to: Status
-  "What the actor said; null if nothing."
+  "What the actor said; null if nothing, and for all but the owner and staff."
   message: String
-  "The fields that changed, each as JSON. Those of the version have the prefix version."
+  "The fields that changed, each as JSON. Those of the version have the prefix version. Empty for all but the owner and staff."
   changes: [FieldChange!]!
-  "The version it concerned; null if it concerned the image request alone."
+  "The image request it happened to, as it is now."
+  imageRequest: ImageRequest!
+  "The version it concerned, as it is now; null if it concerned the image request alone."
   version: Version
 }
 
@@ -953,6 +1000,18 @@ input VersionFilter {
   ended: Boolean
   "Belongs to an image request that a search for these words finds, as search in ImageRequestFilter says; at most 256 characters."
   search: String
+}
+
+"Which events are wanted: those that meet everything given here. A field that is left out or null asks for nothing."
+input EventFilter {
+  "What was done is one of these; at most 100. An empty list wants none."
+  action: [Action!]
+  "The version has one of these statuses after it; at most 100. An empty list wants none."
+  status: [Status!]
+  "The version, or if it concerned the image request alone the newest one, is made on the provider of this number."
+  provider: Int
+  "The image request is owned by this user, by the exact name; at most 150 characters."
+  createdBy: String
 }
 
 "Where a page of a list begins and ends, and what lies beyond it at the moment it is read."
@@ -1510,6 +1569,8 @@ func (ec *executionContext) childFields_EditVersionPayload(ctx context.Context, 
 
 func (ec *executionContext) childFields_Event(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_Event_cursor(ctx, field)
 	case "seq":
 		return ec.fieldContext_Event_seq(ctx, field)
 	case "at":
@@ -1526,6 +1587,8 @@ func (ec *executionContext) childFields_Event(ctx context.Context, field graphql
 		return ec.fieldContext_Event_message(ctx, field)
 	case "changes":
 		return ec.fieldContext_Event_changes(ctx, field)
+	case "imageRequest":
+		return ec.fieldContext_Event_imageRequest(ctx, field)
 	case "version":
 		return ec.fieldContext_Event_version(ctx, field)
 	}
@@ -2544,6 +2607,36 @@ func (ec *executionContext) field_Query_versions_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Subscription_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "imageRequest",
+		func(ctx context.Context, v any) (*uuid.UUID, error) {
+			return ec.unmarshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["imageRequest"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*imaging.EventFilter, error) {
+			return ec.unmarshalOEventFilter2ᚖimagerequestsᚋimagingᚐEventFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field___Directive_args_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3199,6 +3292,29 @@ func (ec *executionContext) fieldContext_EditVersionPayload_version(_ context.Co
 	return fc, nil
 }
 
+func (ec *executionContext) _Event_cursor(ctx context.Context, field graphql.CollectedField, obj *imaging.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Event_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Event_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Event", field, false, false, "String")
+}
+
 func (ec *executionContext) _Event_seq(ctx context.Context, field graphql.CollectedField, obj *imaging.Event) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -3387,6 +3503,38 @@ func (ec *executionContext) fieldContext_Event_changes(_ context.Context, field 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_FieldChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_imageRequest(ctx context.Context, field graphql.CollectedField, obj *imaging.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Event_imageRequest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ImageRequest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *imaging.ImageRequest) graphql.Marshaler {
+			return ec.marshalNImageRequest2ᚖimagerequestsᚋimagingᚐImageRequest(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Event_imageRequest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ImageRequest(ctx, field)
 		},
 	}
 	return fc, nil
@@ -6988,6 +7136,50 @@ func (ec *executionContext) fieldContext_SaveProviderPayload_provider(_ context.
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_events(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().Events(ctx, fc.Args["after"].(*string), fc.Args["imageRequest"].(*uuid.UUID), fc.Args["filter"].(*imaging.EventFilter))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *imaging.Event) graphql.Marshaler {
+			return ec.marshalNEvent2ᚖimagerequestsᚋimagingᚐEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TransferImageRequestPayload_imageRequest(ctx context.Context, field graphql.CollectedField, obj *imaging.Outcome) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9410,6 +9602,69 @@ func UnmarshalEditVersionInput(ctx context.Context, raw any) (imaging.EditVersio
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputEventFilter(ctx context.Context, obj any) (imaging.EventFilter, error) {
+	var it imaging.EventFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"action", "status", "provider", "createdBy"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalOAction2ᚕimagerequestsᚋimagingᚐActionᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Action = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOStatus2ᚕimagerequestsᚋimagingᚐStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "createdBy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdBy"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedBy = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEventFilter unmarshals raw into the EventFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEventFilter(ctx context.Context, raw any) (imaging.EventFilter, error) {
+	var out imaging.EventFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EventFilter", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputFailVersionInput(ctx context.Context, obj any) (imaging.FailVersionInput, error) {
 	var it imaging.FailVersionInput
 	if obj == nil {
@@ -10914,6 +11169,11 @@ func (ec *executionContext) _Event(ctx context.Context, sel ast.SelectionSet, ob
 		switch field.Name {
 		case "__typename":
 			out.Values[i] = graphql.MarshalString("Event")
+		case "cursor":
+			out.Values[i] = ec._Event_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "seq":
 			out.Values[i] = ec._Event_seq(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -10951,6 +11211,11 @@ func (ec *executionContext) _Event(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "changes":
 			out.Values[i] = ec._Event_changes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "imageRequest":
+			out.Values[i] = ec._Event_imageRequest(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -12358,6 +12623,26 @@ func (ec *executionContext) _SaveProviderPayload(ctx context.Context, sel ast.Se
 	}
 
 	return out
+}
+
+var subscriptionImplementors = []string{"Subscription"}
+
+func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Subscription",
+	})
+	if len(fields) != 1 {
+		graphql.AddErrorf(ctx, "must subscribe to exactly one stream")
+		return nil
+	}
+
+	switch fields[0].Name {
+	case "events":
+		return ec._Subscription_events(ctx, fields[0])
+	default:
+		panic("unknown field " + strconv.Quote(fields[0].Name))
+	}
 }
 
 var transferImageRequestPayloadImplementors = []string{"TransferImageRequestPayload"}
@@ -13948,6 +14233,42 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) unmarshalOAction2ᚕimagerequestsᚋimagingᚐActionᚄ(ctx context.Context, v any) ([]imaging.Action, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]imaging.Action, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNAction2imagerequestsᚋimagingᚐAction(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOAction2ᚕimagerequestsᚋimagingᚐActionᚄ(ctx context.Context, sel ast.SelectionSet, v []imaging.Action) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAction2imagerequestsᚋimagingᚐAction(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -14008,6 +14329,14 @@ func (ec *executionContext) marshalOEventConnection2ᚖimagerequestsᚋdbᚐConn
 		return graphql.Null
 	}
 	return ec._EventConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOEventFilter2ᚖimagerequestsᚋimagingᚐEventFilter(ctx context.Context, v any) (*imaging.EventFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputEventFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOFailure2ᚖimagerequestsᚋimagingᚐFailure(ctx context.Context, sel ast.SelectionSet, v *imaging.Failure) graphql.Marshaler {
