@@ -98,6 +98,7 @@ CREATE TABLE public.image_requests (
     instance uuid NOT NULL,
     provider_id integer NOT NULL,
     search_text text NOT NULL COLLATE pg_catalog."C",
+    shared_since integer DEFAULT 1 NOT NULL,
     CONSTRAINT image_requests_created_by_check CHECK (((char_length(created_by) >= 1) AND (char_length(created_by) <= 150))),
     CONSTRAINT image_requests_dates_can_be_read_back CHECK (((start_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (start_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (end_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (end_date < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT image_requests_description_check CHECK ((char_length(description) <= 16384)),
@@ -106,6 +107,7 @@ CREATE TABLE public.image_requests (
     CONSTRAINT image_requests_reports_check CHECK ((reports >= 0)),
     CONSTRAINT image_requests_revision_check CHECK ((revision >= 1)),
     CONSTRAINT image_requests_search_text_check CHECK ((char_length(search_text) <= 65536)),
+    CONSTRAINT image_requests_shared_since_check CHECK ((shared_since >= 1)),
     CONSTRAINT image_requests_shared_with_is_a_list CHECK (((COALESCE(array_ndims(shared_with), 1) = 1) AND (cardinality(shared_with) <= 200) AND (array_position(shared_with, NULL::text) IS NULL) AND (char_length(array_to_string(shared_with, ''::text)) <= (200 * 150)))),
     CONSTRAINT image_requests_shared_with_users_only CHECK (((visibility = 'USERS'::text) = (cardinality(shared_with) > 0))),
     CONSTRAINT image_requests_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'DENIED'::text, 'CANCELLED'::text, 'APPROVED'::text, 'IMAGING'::text, 'COMPLETED'::text, 'FAILED'::text]))),
@@ -130,6 +132,8 @@ COMMENT ON COLUMN public.image_requests.instance IS 'Of the newest version, kept
 COMMENT ON COLUMN public.image_requests.provider_id IS 'Of the newest version, kept here for lists.';
 
 COMMENT ON COLUMN public.image_requests.search_text IS 'Name, description and tags, one a line, in the letters that upper and lower case have in common.';
+
+COMMENT ON COLUMN public.image_requests.shared_since IS 'The seq of the newest event that changed who may see it.';
 
 CREATE TABLE public.providers (
     id integer NOT NULL,

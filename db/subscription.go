@@ -164,5 +164,5 @@ func (s *Subscription) mayWant(e *streamed) bool {
 
 // wants tells whether the event is for the subscriber, whose request is r now.
 func (s *Subscription) wants(e *streamed, r *imaging.ImageRequest) bool {
-	return r != nil && imaging.Visible(s.actor, r) && s.Filter.Wants(&e.Event, r)
+	return r != nil && imaging.Told(s.actor, r, &e.Event) && s.Filter.Wants(&e.Event, r)
 }

@@ -268,6 +268,11 @@ func (r *ImageRequest) sign(e *Event) {
 	}
 	seq := r.Revision + r.Reports
 	e.Seq = &seq
+	for _, field := range []string{"visibility", "sharedWith", "createdBy"} {
+		if _, ok := e.Changes[field]; ok {
+			r.SharedSince = seq
+		}
+	}
 	r.Settle()
 }
 

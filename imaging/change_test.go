@@ -103,7 +103,7 @@ func TestRequest(t *testing.T) {
 			}
 			want := &ImageRequest{
 				ID: ids[0], Name: "An image", Description: " As it is. ", Tags: []string{"b", "a"}, CreatedBy: "owner", Visibility: Users,
-				SharedWith: []string{"ann", "bob"}, StartDate: noon, Revision: len(test.events), Status: test.status, Instance: uuid.UUID{9},
+				SharedWith: []string{"ann", "bob"}, StartDate: noon, Revision: len(test.events), SharedSince: 1, Status: test.status, Instance: uuid.UUID{9},
 				ProviderID: test.provider.ID, SearchText: "an image\n as it is. \nb\na", Versions: []*Version{v},
 			}
 			v.ImageRequest = want

@@ -26,6 +26,9 @@ type ImageRequest struct {
 	Revision int `json:"-"`
 	Reports  int `json:"-"`
 
+	// SharedSince is the seq of the newest event that changed who may see it: who reads no details is told of nothing before.
+	SharedSince int `json:"-"`
+
 	// What lists are filtered and ordered by, kept with the row by Settle: the newest version's, and the search text.
 	Status     Status    `json:"-"`
 	Instance   uuid.UUID `json:"-"`

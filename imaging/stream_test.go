@@ -52,7 +52,7 @@ func TestEventFilter(t *testing.T) {
 // itself, which others are shown, too.
 func TestShownEvent(t *testing.T) {
 	t.Parallel()
-	for role, want := range map[string]int{"owner": 1, "stranger": 0, "listed": 0, "reviewer": 2, "worker": 2, "worker2": 0, "admin": 2} {
+	for role, want := range map[string]int{"owner": 1, "stranger": 0, "listed": 0, "reviewer": 2, "worker": 0, "worker2": 0, "admin": 2} {
 		r, v := standing("owner", imaging.Imaging)
 		e := &imaging.Event{
 			Actor: "owner", Message: ptr("said"), VersionID: &v.ID, Action: imaging.Fail, From: ptr(imaging.Imaging), To: ptr(imaging.Failed),
@@ -70,5 +70,38 @@ func TestShownEvent(t *testing.T) {
 		if len(e.Changes) != 2 || e.Message == nil || e.Actor == "" || e.ImageRequest != nil || v.ImageRequest != r {
 			t.Errorf("%s: the event itself was changed: %+v", role, e)
 		}
+	}
+}
+
+// Who sees a request and not its details is told of what happened since it was last shared otherwise, and of nothing before.
+func TestToldSinceItWasShared(t *testing.T) {
+	t.Parallel()
+	r, v := standing("owner", imaging.Pending)
+	r.Visibility, r.SharedWith, r.SharedSince = imaging.Private, nil, 1
+	var events []*imaging.Event
+	do := func(more []*imaging.Event, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, more...)
+	}
+	deny := valid(imaging.Deny)
+	do(imaging.Apply(r, v, deny, players["reviewer"], today))
+	do(imaging.Edit(r, &imaging.EditImageRequestInput{Visibility: ptr(imaging.Users), SharedWith: []string{"listed"}}, players["owner"], today))
+	do(imaging.Edit(r, &imaging.EditImageRequestInput{Name: ptr("Debian")}, players["owner"], today))
+	for role, want := range map[string][3]bool{
+		"owner": {true, true, true}, "reviewer": {true, true, true}, "admin": {true, true, true}, "listed": {false, true, true},
+		"stranger": {}, "worker": {}, "heir": {},
+	} {
+		for i, e := range events {
+			if got := imaging.Told(players[role], r, e); got != want[i] {
+				t.Errorf("%s is told of %s: %v", role, e.Action, got)
+			}
+		}
+	}
+	do(imaging.Transfer(r, &imaging.TransferImageRequestInput{To: "heir"}, players["owner"], today))
+	if imaging.Told(players["listed"], r, events[2]) || !imaging.Told(players["listed"], r, events[3]) {
+		t.Error("a transfer is no new beginning")
 	}
 }

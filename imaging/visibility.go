@@ -27,6 +27,12 @@ func Visible(a Actor, r *ImageRequest) bool {
 	return r.Visibility == Users && a.SignedIn() && slices.Contains(r.SharedWith, a.Username)
 }
 
+// Told tells whether the actor is told of the event of a request that is r now. Who reads no details is told of what has
+// happened since the request was last shared otherwise: what it was before was not for them to see.
+func Told(a Actor, r *ImageRequest, e *Event) bool {
+	return SeesDetails(a, r) || Visible(a, r) && *e.Seq >= r.SharedSince
+}
+
 // SeesDetails tells whether the actor may read what only the owner and staff may: the notes to the reviewer, addresses,
 // decisions, failures, what happened, and with whom the request is shared.
 func SeesDetails(a Actor, r *ImageRequest) bool {

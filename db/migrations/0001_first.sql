@@ -28,6 +28,7 @@ CREATE TABLE image_requests (
   instance    uuid NOT NULL,
   provider_id integer NOT NULL REFERENCES providers,
   search_text text COLLATE "C" NOT NULL CHECK (char_length(search_text) <= 65536),
+  shared_since integer NOT NULL DEFAULT 1 CHECK (shared_since >= 1),
   CONSTRAINT image_requests_tags_are_a_list
     CHECK (coalesce(array_ndims(tags), 1) = 1 AND cardinality(tags) <= 64 AND array_position(tags, NULL) IS NULL
        AND char_length(array_to_string(tags, '')) <= 64 * 128),
@@ -44,6 +45,7 @@ COMMENT ON COLUMN image_requests.shared_with IS 'Exact user names; not empty wit
 COMMENT ON COLUMN image_requests.end_date IS 'When it was retired, or will be.';
 COMMENT ON COLUMN image_requests.revision IS 'Counts the changes but for the reports of workers.';
 COMMENT ON COLUMN image_requests.reports IS 'Counts the reports of workers: with revision, the seq of its newest event.';
+COMMENT ON COLUMN image_requests.shared_since IS 'The seq of the newest event that changed who may see it.';
 COMMENT ON COLUMN image_requests.status IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.instance IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.provider_id IS 'Of the newest version, kept here for lists.';

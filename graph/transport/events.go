@@ -15,10 +15,12 @@ import (
 	"imagerequests/imaging"
 )
 
-// event is one response of a stream, and the cursor to go on after.
+// event is one response of a stream, and the cursor to go on after. Written is closed when it was: only then is it asked for
+// the next one, so that none that was let through waits behind a slow client while rights change.
 type event struct {
-	id   string
-	data []byte
+	id      string
+	data    []byte
+	written chan struct{}
 }
 
 // stream answers with server-sent events, as GraphQL over SSE has it in its distinct connections mode: next for each
@@ -40,9 +42,11 @@ func (t HTTP) stream(a answer, r *http.Request, operation task) {
 	running.Go(func() {
 		defer close(events)
 		operation.run(WithResume(live, resume), func(response []byte) bool {
+			e := event{resume.Next(), response, make(chan struct{})}
 			select {
-			case events <- event{resume.Next(), response}:
-				return true
+			case events <- e:
+				<-e.written
+				return live.Err() == nil
 			case <-live.Done():
 				return false
 			}
@@ -83,14 +87,17 @@ func (s *eventWriter) follow(live context.Context, events <-chan event, keepAliv
 		case <-quiet.C:
 			s.write(":\n\n")
 		case e, more := <-events:
+			ended := live.Err() != nil // told by the next look at it
 			switch {
-			case live.Err() != nil: // told by the next look at it
-			case more:
+			case more && !ended:
 				s.next(e)
 				quiet.Reset(keepAlive)
-			default:
+			case !more && !ended:
 				s.complete()
 				return
+			}
+			if more {
+				close(e.written)
 			}
 		}
 	}
