@@ -20,5 +20,9 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	if len(os.Args) > 1 && os.Args[1] == "--supervise-imager" { // started by the program as the supervisor of an imager
+		main()
+		return
+	}
 	os.Exit(dbtest.Main(m))
 }

@@ -17,10 +17,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"imagerequests/db/embedded"
+	"imagerequests/worker"
 )
 
 func main() {
-	if embedded.Watcher(os.Args[1:]) { // this process is only there to stop Postgres when its parent dies
+	// this process may only be there to stop Postgres when its parent dies, or to run an operator's program
+	if embedded.Watcher(os.Args[1:]) || worker.Supervisor(os.Args[1:]) {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -8,19 +8,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const (
-	marker      = "IMAGEREQUESTS_RUN" // a variable by which the processes of one run are known
-	grace       = 5 * time.Second     // from SIGTERM to SIGKILL
-	drain       = time.Second         // for what the pipes still hold when all processes have ended
+	drain       = time.Second // for what the pipes still hold when all processes have ended
 	longRun     = 6 * time.Hour
 	defaultPath = "/usr/local/bin:/usr/bin:/bin"
 )
@@ -34,11 +30,14 @@ const (
 // Any other line, one above 64 KiB, or more than 16 MiB in all is a failure and ends it. Only with an alias and exit status 0
 // is there an image. The end of what it wrote to standard error becomes the detail of a failure.
 //
-// It runs as the server's user, in the server's folder, and in a process group of its own. When it is to stop, or has
-// ended, all that is left of the group gets SIGTERM and, 5 s later, SIGKILL. On Linux so do processes that have left the
-// group, found by the variable IMAGEREQUESTS_RUN in their environment. What has left the group and cleared its environment
-// or changed its user is not found, nor, on other systems, what has left the group. If the server itself is killed, Linux
-// kills the program, but not what it has started.
+// It runs as the server's user, in the server's folder, and in a process group of its own, as the child of a Supervisor.
+// When it is to stop, or has ended, or the server has been killed, all that is left of it gets SIGTERM and, 5 s later,
+// SIGKILL: on Linux whatever descends from it, however it has cut its ties; on other systems its process group. Image
+// returns when that is done.
+//
+// What may be left: a process of a user whom the server may not signal, one that the kernel does not end within a minute,
+// and what another service, such as a container daemon, runs for the program. A program that kills its supervisor with
+// SIGKILL is killed itself, on Linux, but what it has started is left.
 type Command struct {
 	Program string
 	Args    []string
@@ -65,24 +64,28 @@ func (c Command) Image(ctx context.Context, job Job, report func(Report)) (Resul
 	defer stop(nil)
 
 	r := &run{said: speech{report: report}}
-	exit := r.run(ctx, stop, c.command(), input)
+	exit := r.run(ctx, stop, c, input)
 	if parent.Err() != nil && (exit != nil || r.said.alias == "") {
 		return Result{}, context.Cause(parent)
 	}
 	return r.outcome(exit, context.Cause(ctx))
 }
 
-// command is the program, not yet started, with a mark of its own.
-func (c Command) command() *exec.Cmd {
-	cmd := exec.Command(c.Program, c.Args...) //nolint:gosec,noctx // the operator's own program; ended by its group, not by a context
+// command is the program's supervisor, not yet started.
+func (c Command) command(ctx context.Context) (*exec.Cmd, error) {
+	ours, err := executable()
+	if err != nil {
+		return nil, err
+	}
 	searched := os.Getenv("PATH")
 	if searched == "" {
 		searched = defaultPath
 	}
-	cmd.Env = slices.Concat([]string{"PATH=" + searched}, c.Env, []string{marker + "=" + uuid.NewString()})
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dieWithServer(cmd.SysProcAttr)
-	return cmd
+	cmd := exec.CommandContext(ctx, ours)
+	cmd.Args = slices.Concat([]string{os.Args[0], superviseArg, c.Program}, c.Args)
+	cmd.Env = append([]string{"PATH=" + searched}, c.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // out of reach of a Ctrl-C
+	return cmd, nil
 }
 
 // run is one run of a program: what it said.
@@ -92,27 +95,25 @@ type run struct {
 }
 
 // run returns when all processes of the program have ended, with how it ended: nil if with exit status 0.
-func (r *run) run(ctx context.Context, stop context.CancelCauseFunc, cmd *exec.Cmd, input []byte) error {
+func (r *run) run(ctx context.Context, stop context.CancelCauseFunc, c Command, input []byte) error {
+	cmd, err := c.command(ctx)
+	if err != nil {
+		return &notStarted{err}
+	}
 	pipes, err := connect(cmd)
 	if err != nil {
 		return &notStarted{err}
 	}
 	defer pipes.close()
-	started, ended := make(chan error), make(chan error, 1)
-	go func() {
-		// Linux kills the program when this thread ends, so it must stay
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			ended <- cmd.Wait()
-		}
-	}()
-	err = <-started
+	cmd.Cancel = func() error {
+		_ = cmd.Process.Signal(syscall.SIGCONT) // should the program have stopped its supervisor
+		return pipes.orders.Close()
+	}
+	cmd.WaitDelay = grace + 2*death // then the supervisor is killed
+	err = cmd.Start()
 	pipes.closeTheirs()
 	if err != nil {
-		return &notStarted{err}
+		return &notStarted{fmt.Errorf("its supervisor: %w", err)}
 	}
 	var talking sync.WaitGroup
 	talking.Go(func() { _, _ = pipes.in.Write(input); _ = pipes.in.Close() })
@@ -123,18 +124,25 @@ func (r *run) run(ctx context.Context, stop context.CancelCauseFunc, cmd *exec.C
 		}
 		_, _ = io.Copy(io.Discard, pipes.out)
 	})
-	group := group{id: cmd.Process.Pid, mark: cmd.Env[len(cmd.Env)-1]}
-	var exit error
-	select {
-	case exit = <-ended:
-		group.end()
-	case <-ctx.Done():
-		group.end()
-		exit = <-ended
-	}
+	word, _ := io.ReadAll(pipes.report) // an error is no word
+	_ = cmd.Wait()
 	pipes.expire(drain) // should a process that was not found hold them
 	talking.Wait()
-	return exit
+	return ended(string(word))
+}
+
+// ended is how the program ended, by its supervisor's last word; a supervisor that was killed has none.
+func ended(word string) error {
+	reason, not := strings.CutPrefix(word, noStart)
+	switch {
+	case not:
+		return &notStarted{errors.New(reason)}
+	case word == "exit status 0":
+		return nil
+	case word == "":
+		return errors.New("its supervisor")
+	}
+	return errors.New(word)
 }
 
 type notStarted struct{ error }
@@ -166,25 +174,4 @@ func (r *run) outcome(exit, stopped error) (Result, error) {
 	}
 	f.Detail += detail
 	return Result{}, &f
-}
-
-// group is the processes of a run: its process group, and what else bears its mark.
-type group struct {
-	id   int
-	mark string // NAME=value
-}
-
-// end ends all that is left of the group, and waits until it has ended. It looks three times at least, a millisecond
-// apart: a process can be missed while it becomes another.
-func (g group) end() {
-	g.signal(syscall.SIGTERM)
-	// one that stands still cannot obey
-	g.signal(syscall.SIGCONT)
-	for _, s := range []syscall.Signal{0, syscall.SIGKILL} { // 0 only looks
-		left, look := true, time.Millisecond
-		for deadline := time.Now().Add(grace); left && time.Now().Before(deadline); look = min(2*look, grace/50) {
-			wait(nil, look)
-			left = g.signal(s)
-		}
-	}
 }

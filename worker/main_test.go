@@ -5,9 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +25,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if Supervisor(os.Args[1:]) {
+		return
+	}
 	if script := os.Getenv(serverEnv); script != "" {
 		serverProcess(script)
 		return
@@ -34,11 +40,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// serverEnv makes the test binary a server that runs the script in it.
+// serverEnv makes the test binary a server that runs the script in it, once its standard input has ended.
 const serverEnv = "WORKER_TEST_SERVER"
 
 func serverProcess(text string) {
-	c, _ := script(text)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	c := shell(text, os.Getenv("HELD"))
 	_, err := c.Image(context.Background(), job, func(r Report) { fmt.Println(r.Stage) })
 	fmt.Println("unexpected end:", err)
 }
@@ -226,8 +233,26 @@ func (r *records) has(text string) bool {
 	return bytes.Contains(r.buf.Bytes(), []byte(text))
 }
 
-// script is a Command that runs a shell script, whose processes the test can find again.
-func script(text string) (c Command, mark string) {
-	mark = "WORKER_TEST=" + uuid.NewString()
-	return Command{Program: "/bin/sh", Args: []string{"-c", text}, Env: []string{mark}, Timeout: time.Minute}, mark
+// script is a Command that runs a shell script. held tells whether any of its processes is left: each inherits an end of a
+// FIFO, whatever else it does away with.
+func script(t *testing.T, text string) (c Command, held func() bool) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "held")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return shell(text, name), func() bool {
+		fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Close(fd) }()
+		_, err = syscall.Read(fd, make([]byte, 1))
+		return err != nil // not the end, so somebody may still write
+	}
+}
+
+// shell is a Command whose processes hold the FIFO of this name, which they know as $HELD.
+func shell(text, name string) Command {
+	return Command{Program: "/bin/sh", Args: []string{"-c", `exec 9<> "$HELD"` + "\n" + text}, Env: []string{"HELD=" + name}, Timeout: 5 * time.Minute}
 }

@@ -118,29 +118,30 @@ func (t *tail) Write(b []byte) (int, error) {
 // String is the end of it as text that can be stored.
 func (t *tail) String() string { return clean(strings.TrimSpace(string(t.kept)), maxErrors) }
 
-// pipes lead to a program's standard input, output and error. They are our own, not exec's, because those would wait for
-// each process that holds them.
+// pipes lead to a program's standard input, output and error, and to its supervisor. They are our own, not exec's, because
+// those would wait for each process that holds them.
 type pipes struct {
-	in, out, err *os.File
-	theirs       []*os.File
+	in, out, err   *os.File
+	orders, report *os.File
+	theirs         []*os.File
 }
 
 func connect(cmd *exec.Cmd) (*pipes, error) {
 	p := &pipes{}
-	for _, ours := range []**os.File{&p.in, &p.out, &p.err} {
+	for _, ours := range []**os.File{&p.in, &p.out, &p.err, &p.orders, &p.report} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			p.closeTheirs()
 			p.close()
 			return nil, fmt.Errorf("open a pipe: %w", err)
 		}
-		if ours == &p.in {
+		if ours == &p.in || ours == &p.orders {
 			r, w = w, r
 		}
 		*ours = r
 		p.theirs = append(p.theirs, w)
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.theirs[0], p.theirs[1], p.theirs[2]
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = p.theirs[0], p.theirs[1], p.theirs[2], p.theirs[3:]
 	return p, nil
 }
 
@@ -151,7 +152,7 @@ func (p *pipes) closeTheirs() {
 }
 
 func (p *pipes) close() {
-	for _, f := range []*os.File{p.in, p.out, p.err} {
+	for _, f := range []*os.File{p.in, p.out, p.err, p.orders, p.report} {
 		_ = f.Close() // a second time, or nil: an error that says nothing
 	}
 }

@@ -164,7 +164,7 @@ func jobOf(v *imaging.Version) Job {
 }
 
 // wait waits until the time is over, or enough says so.
-func wait(enough <-chan struct{}, d time.Duration) {
+func wait[T any](enough <-chan T, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
