@@ -63,6 +63,7 @@ func (s *Store) PutFound(ctx context.Context, requests ...*imaging.ImageRequest)
 func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) error {
 	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		for _, r := range requests {
+			r.SharedSince = max(1, r.SharedSince)
 			if _, err := tx.NewInsert().Model(r).Exec(ctx); err != nil {
 				return err
 			}
