@@ -134,6 +134,9 @@ func TestEditImageRequest(t *testing.T) {
 			c.want(want)
 			want.Settle()
 			want.Revision = read.Revision
+			if c.in.Visibility != nil { // it is shared otherwise from here on
+				want.SharedSince = read.Revision + read.Reports
+			}
 			same(t, want, read)
 			b.unchanged(t, func() { // the same once more, with another revision or none, changes nothing
 				c.in.Revision = nil
