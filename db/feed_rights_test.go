@@ -90,7 +90,7 @@ func TestAccessWithdrawn(t *testing.T) {
 				b.edit(t, id)
 				back := b.streamed(t, behind(lost[len(lost)-1]))
 				shared := strings.HasPrefix(what, "by the list") || strings.HasPrefix(what, "by the vis") // what was before is not told
-				if ofOne && !shared { // nothing was asked for in the meantime, so all of it is what may be seen now
+				if ofOne && !shared {                                                                     // nothing was asked for in the meantime, so all of it is what may be seen now
 					back = append(hidden, back...)
 				}
 				for _, id := range back {
