@@ -144,7 +144,9 @@ func (c *copies) request() string {
 	in := fmt.Sprintf(`{"query":"mutation{requestImage(input:{name:\"x\",instance:\"%s\",provider:1,visibility:PRIVATE}){imageRequest{id}}}"}`, uuid.New())
 	a := fetch(c.t, http.MethodPost, c.base(0)+"/graphql", c.token, in)
 	var made struct {
-		Data struct{ RequestImage struct{ ImageRequest struct{ ID string } } }
+		Data struct {
+			RequestImage struct{ ImageRequest struct{ ID string } }
+		}
 	}
 	if err := json.Unmarshal([]byte(a.body), &made); err != nil || made.Data.RequestImage.ImageRequest.ID == "" {
 		c.t.Fatal(err, a.body)
