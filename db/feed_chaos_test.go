@@ -123,6 +123,7 @@ func TestSubscribersUnderChaos(t *testing.T) {
 	}
 	c := b.newCrowd(t)
 	first := b.streamed(t, "true")
+	b.settled(t)
 	var end atomic.Pointer[uuid.UUID]
 	all, leave := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(leave)
