@@ -177,10 +177,12 @@ func (c *Cluster) open(ctx context.Context) (*postmaster, error) {
 	return c.launch(ctx)
 }
 
-// release lets the next owner have the folder.
+// release lets the next owner have the folder. Closing alone would not: a child
+// that is being made elsewhere in this process holds the file until its exec.
 func (c *Cluster) release() {
 	if c.lock != nil {
 		_ = c.lock.Truncate(0)
+		_ = syscall.Flock(int(c.lock.Fd()), syscall.LOCK_UN)
 		_ = c.lock.Close()
 	}
 }

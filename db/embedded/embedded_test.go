@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -123,6 +124,20 @@ func TestStopAtOnceLosesNothing(t *testing.T) {
 	}
 	c.stopErr = nil // for the cleanup
 	kept(t, start(t, Options{Dir: dir}))
+}
+
+// A child that is being made holds, until its exec, all that is open here.
+func TestStopGivesTheFolderFreeDespiteAChildBeingMade(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := start(t, Options{Dir: dir, Throwaway: true})
+	held, err := syscall.Dup(int(c.lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(held) })
+	stop(t, c)
+	start(t, Options{Dir: dir, Throwaway: true})
 }
 
 func TestStartGivesUpWithItsContext(t *testing.T) {
