@@ -28,6 +28,8 @@ type Store struct {
 	cfg safedriver.Config
 	log *slog.Logger
 	now func() time.Time
+
+	columns *Columns // what its reads fill; nil: all
 }
 
 // Open makes a store; it connects when it is first used. It fails if cfg is unsafe.
