@@ -22,6 +22,9 @@ type conn struct {
 	inTx  bool // between BeginTx and Commit or Rollback
 	open  bool // a query's rows are not all read
 	dirty bool // the session was changed for whoever comes next
+
+	kept map[string]*kept // statements by query, for Read
+	uses int              // of kept
 }
 
 var (
