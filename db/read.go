@@ -91,21 +91,12 @@ func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, id
 // load is aggregates with all that there is to read, for a change. It is one statement, so that each aggregate is of one
 // moment.
 func (s *Store) load(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
-	var versions []*imaging.Version
-	q := idb.NewSelect().Model(&versions).Relation("ImageRequest").Relation("Provider").
-		Where("version.image_request_id IN (?)", ids)
-	q = orderBy(visible(q, a), requestTable, o).OrderExpr("version.ordinal")
-	if err := q.Scan(ctx); err != nil {
+	p := s.columns.pick()
+	q := p.from(idb)
+	rows, err := p.inOrder(visible(q.Where(p.key()+" IN (?)", ids), a), o).Rows(ctx)
+	if err != nil {
 		return nil, s.translate(err)
 	}
-	requests := []*imaging.ImageRequest{}
-	for _, v := range versions {
-		if n := len(requests); n > 0 && requests[n-1].ID == v.ImageRequestID {
-			v.ImageRequest = requests[n-1]
-		} else {
-			requests = append(requests, v.ImageRequest)
-		}
-		v.ImageRequest.Versions = append(v.ImageRequest.Versions, v)
-	}
-	return requests, nil
+	read, err := p.all(rows)
+	return read, s.translate(err)
 }
