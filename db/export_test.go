@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"io/fs"
+	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -100,4 +101,24 @@ func (f *Feed) Ask(ids ...uuid.UUID) any { return f.fresh.ask(ids) }
 // Lookup is what a subscriber asks for.
 func (f *Feed) Lookup(ctx context.Context, ids ...uuid.UUID) (map[uuid.UUID]*imaging.ImageRequest, error) {
 	return f.fresh.requests(ctx, ids...)
+}
+
+// Field is a field of a row's struct, as Bun knows it.
+type Field struct {
+	Column string
+	Index  []int
+}
+
+// Fields are those of T with a column of their own.
+func Fields[T any](s *Store) []Field {
+	var all []Field
+	for _, f := range s.db.Table(reflect.TypeFor[T]()).Fields {
+		all = append(all, Field{f.Name, f.Index})
+	}
+	return all
+}
+
+// ColumnNames are the columns that can be read, of requests, versions and providers.
+func ColumnNames() (requests, versions, providers []string) {
+	return namesOf("", requestColumns), namesOf("", versionColumns), namesOf("", providerColumns)
 }

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -12,20 +13,22 @@ import (
 
 // ImageRequest is the request with this id. NOT_FOUND if there is none or the actor may not see it.
 func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
-	return s.one(ctx, s.db, a, id)
+	rows, err := s.read(ctx, a, "image request", func(p *picked, q *bun.SelectQuery) *bun.SelectQuery {
+		return p.inOrder(q.Where(p.key()+" = $1"), imaging.NewestFirst)
+	}, id.String())
+	return first(rows, err)
 }
 
 // Version is the version with this id, with its request. NOT_FOUND if there is none or the actor may not see the request.
 func (s *Store) Version(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Version, error) {
-	of := s.db.NewSelect().Model((*imaging.Version)(nil)).Column("version.image_request_id").Where("version.id = ?", id)
-	rows, err := s.aggregates(ctx, s.db, a, of, imaging.NewestFirst)
+	rows, err := s.read(ctx, a, "version", func(p *picked, q *bun.SelectQuery) *bun.SelectQuery {
+		return p.inOrder(q.Where(p.key()+" = (SELECT image_request_id FROM versions WHERE id = $1)"), imaging.NewestFirst)
+	}, id.String())
+	r, err := first(rows, err)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) == 0 {
-		return nil, imaging.ErrNotFound()
-	}
-	return rows[0].Version(id), nil
+	return r.Version(id), nil
 }
 
 // Nodes are the requests and versions with these ids, in their order; nil for each that is not there for the actor.
@@ -34,9 +37,14 @@ func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]
 	if err := (&imaging.Filter{IDs: ids}).Problems().Err(); err != nil {
 		return nil, err
 	}
-	of := s.db.NewSelect().Model((*imaging.Version)(nil)).Column("version.image_request_id").
-		Where("version.id = ANY (?0) OR version.image_request_id = ANY (?0)", pgdialect.Array(ids))
-	rows, err := s.aggregates(ctx, s.db, a, of, imaging.NewestFirst)
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	rows, err := s.read(ctx, a, "nodes", func(p *picked, q *bun.SelectQuery) *bun.SelectQuery {
+		of := "SELECT image_request_id FROM versions WHERE id = ANY ($1::uuid[]) UNION SELECT unnest($1::uuid[])"
+		return p.inOrder(q.Where(p.key()+" IN (?)", bun.Safe(of)), imaging.NewestFirst)
+	}, "{"+strings.Join(texts, ",")+"}")
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +65,16 @@ func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]
 // one loads the request with this id.
 func (s *Store) one(ctx context.Context, idb bun.IDB, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
 	rows, err := s.aggregates(ctx, idb, a, idb.NewSelect().ColumnExpr("?::uuid", id), imaging.NewestFirst)
+	return first(rows, err)
+}
+
+// first is the one request that was looked for: NOT_FOUND if there is none.
+func first(rows []*imaging.ImageRequest, err error) (*imaging.ImageRequest, error) {
+	if err == nil && len(rows) == 0 {
+		err = imaging.ErrNotFound()
+	}
 	if err != nil {
 		return nil, err
-	}
-	if len(rows) == 0 {
-		return nil, imaging.ErrNotFound()
 	}
 	return rows[0], nil
 }

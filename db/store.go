@@ -29,6 +29,7 @@ type Store struct {
 	log *slog.Logger
 	now func() time.Time
 
+	hot     *hot
 	columns *Columns // what its reads fill; nil: all
 }
 
@@ -41,7 +42,7 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(Connections)
 	pool.SetMaxIdleConns(Connections) // fewer idle ones would be closed and opened again all the time
-	return &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now}, nil
+	return &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}}, nil
 }
 
 // Close ends all connections.

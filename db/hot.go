@@ -1,0 +1,109 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"imagerequests/db/safedriver"
+	"imagerequests/imaging"
+)
+
+// asking is what the visibility rule compares with: an actor's values, or the places they have in a prepared statement.
+type asking struct {
+	username, usernames, providers any
+}
+
+func values(a imaging.Actor) asking {
+	return asking{a.Username, pgdialect.Array([]string{a.Username}), pgdialect.Array(a.Providers)}
+}
+
+// hot are the reads that are asked for again and again: each has one text for all values, which every connection prepares.
+type hot struct {
+	texts sync.Map // of hotKey
+	held  atomic.Int64
+}
+
+// most texts are those of documents that people use; who makes up documents makes texts.
+const mostTexts = 1000
+
+// hotKey is all that a text depends on.
+type hotKey struct {
+	what    string // which read, with all that is written into it
+	kind    actorKind
+	columns string
+}
+
+// actorKind is how the visibility rule is said for an actor.
+type actorKind struct{ staff, signedIn, worker, confined bool }
+
+func kindOf(a imaging.Actor) actorKind {
+	if a.Staff() {
+		return actorKind{staff: true}
+	}
+	worker := a.SignedIn() && a.Has(imaging.Worker)
+	return actorKind{signedIn: a.SignedIn(), worker: worker, confined: worker && a.Providers != nil}
+}
+
+// text is that of the read, made by build if it is new.
+func (h *hot) text(key hotKey, build func() *bun.SelectQuery) string {
+	if known, ok := h.texts.Load(key); ok {
+		return known.(string)
+	}
+	text := build().String()
+	if h.held.Add(1) > mostTexts {
+		h.texts.Clear()
+		h.held.Store(1)
+	}
+	h.texts.Store(key, text)
+	return text
+}
+
+// read is aggregates by a prepared statement. What names the read; build completes it, with values in the places from $1 on.
+// It reads outside of any transaction.
+func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(*picked, *bun.SelectQuery) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
+	p, kind := s.columns.pick(), kindOf(a)
+	text := s.hot.text(hotKey{what, kind, p.list}, func() *bun.SelectQuery {
+		place := len(args)
+		return visibleTo(build(p, p.from(s.db)), kind, asking{
+			bun.Safe("$" + strconv.Itoa(place+1)), bun.Safe("ARRAY[$" + strconv.Itoa(place+1) + "]"), bun.Safe("$" + strconv.Itoa(place+2) + "::int[]"),
+		})
+	})
+	if kind.signedIn {
+		args = append(args, a.Username)
+	}
+	if kind.confined {
+		args = append(args, numbers(a.Providers))
+	}
+	g := gathering{picked: p, requests: []*imaging.ImageRequest{}}
+	if err := safedriver.Read(ctx, s.db.DB, text, named(args), g.row); err != nil {
+		return nil, s.translate(err)
+	}
+	for _, r := range g.requests {
+		imaging.Redact(a, r)
+	}
+	return g.requests, nil
+}
+
+func named(args []string) []driver.NamedValue {
+	values := make([]driver.NamedValue, len(args))
+	for i, arg := range args {
+		values[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
+	}
+	return values
+}
+
+// numbers is an int[] as Postgres reads it.
+func numbers(list []int) string {
+	texts := make([]string, len(list))
+	for i, n := range list {
+		texts[i] = strconv.Itoa(n)
+	}
+	return "{" + strings.Join(texts, ",") + "}"
+}

@@ -1,0 +1,82 @@
+package db_test
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"imagerequests/db"
+	"imagerequests/imaging"
+)
+
+// A field that is added to a struct is read, too.
+func TestEachFieldHasItsColumn(t *testing.T) {
+	t.Parallel()
+	s := newBench(t).Store
+	requests, versions, providers := db.ColumnNames()
+	for _, test := range []struct {
+		fields  []db.Field
+		columns []string
+	}{{db.Fields[imaging.ImageRequest](s), requests}, {db.Fields[imaging.Version](s), versions}, {db.Fields[imaging.Provider](s), providers}} {
+		var want, got []string
+		for _, f := range test.fields {
+			want = append(want, f.Column)
+		}
+		for _, c := range test.columns {
+			got = append(got, strings.TrimPrefix(c, "."))
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		same(t, want, got)
+	}
+}
+
+// A read of one column fills its field as a read of all does, and no other but those that the rules need.
+func TestReadOfOneColumn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 5, 30)
+	for _, r := range w.requests {
+		v := pick(w, r.Versions)
+		whole, err := w.Version(t.Context(), admin, v.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range db.Fields[imaging.ImageRequest](w.Store) {
+			narrow, err := w.Only(&db.Columns{ImageRequest: []string{f.Column}}).ImageRequest(t.Context(), admin, r.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			onlyFilled(t, w.Store, whole.ImageRequest, narrow, f, "id", "created_by", "visibility")
+			if narrow.Versions != nil {
+				t.Error("versions nobody asked for")
+			}
+		}
+		for _, f := range db.Fields[imaging.Version](w.Store) {
+			narrow, err := w.Only(&db.Columns{Version: []string{f.Column}}).Version(t.Context(), admin, v.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			onlyFilled(t, w.Store, whole, narrow, f, "id", "image_request_id", "provider_id", "status")
+			same(t, &imaging.Provider{ID: whole.ProviderID}, narrow.Provider)
+		}
+		narrow, err := w.Only(&db.Columns{Provider: true}).Version(t.Context(), admin, v.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, whole.Provider, narrow.Provider)
+	}
+}
+
+func onlyFilled[T any](t *testing.T, s *db.Store, whole, narrow *T, asked db.Field, needed ...string) {
+	t.Helper()
+	for _, f := range db.Fields[T](s) {
+		want, got := reflect.ValueOf(whole).Elem().FieldByIndex(f.Index), reflect.ValueOf(narrow).Elem().FieldByIndex(f.Index)
+		switch {
+		case f.Column == asked.Column || slices.Contains(needed, f.Column):
+			same(t, want.Interface(), got.Interface())
+		case !got.IsZero():
+			t.Errorf("asked for %s, %s is filled", asked.Column, f.Column)
+		}
+	}
+}
