@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -169,6 +170,19 @@ func (c *cells) texts() []string {
 		var element string
 		element, b = textElement(b)
 		list = append(list, element)
+	}
+	return list
+}
+
+// numbers reads an int[], likewise.
+func (c *cells) numbers() []int {
+	var list []int
+	for _, text := range c.texts() {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			c.fail(text, n)
+		}
+		list = append(list, n)
 	}
 	return list
 }

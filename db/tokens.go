@@ -2,14 +2,14 @@ package db
 
 import (
 	"context"
-	"database/sql"
-	"errors"
+	"database/sql/driver"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -77,17 +77,34 @@ func (s *Store) Tokens(ctx context.Context, a imaging.Actor) ([]*imaging.Token, 
 // inForce is what makes a token open the door.
 const inForce = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 
+// bearer is prepared: nearly every request begins with it.
+const bearer = "SELECT id, username, roles, providers, secret_hash, created_at, expires_at FROM tokens WHERE secret_hash = $1 AND " + inForce
+
 // Bearer is the token with this secret. UNAUTHENTICATED if it is not that of a token in force.
 func (s *Store) Bearer(ctx context.Context, secret string) (*imaging.Token, error) {
-	t := &imaging.Token{}
-	err := s.db.NewSelect().Model(t).Where("secret_hash = ?", imaging.HashSecret(secret)).Where(inForce).Scan(ctx)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, imaging.Errorf(imaging.Unauthenticated, "Invalid token.")
-	}
+	var t *imaging.Token
+	hash := []driver.NamedValue{{Ordinal: 1, Value: imaging.HashSecret(secret)}}
+	err := safedriver.Read(ctx, s.db.DB, bearer, hash, func(values []driver.Value) error {
+		c := cells{values: values}
+		t = &imaging.Token{ID: c.id(), Username: c.text(), Roles: roles(c.texts()), Providers: c.numbers(),
+			SecretHash: as[[]byte](&c), CreatedAt: c.time(), ExpiresAt: orNil(&c, c.time)}
+		return c.err
+	})
 	if err != nil {
 		return nil, s.translate(err)
 	}
+	if t == nil {
+		return nil, imaging.Errorf(imaging.Unauthenticated, "Invalid token.")
+	}
 	return t, nil
+}
+
+func roles(names []string) []imaging.Role {
+	roles := make([]imaging.Role, len(names))
+	for i, name := range names {
+		roles[i] = imaging.Role(name)
+	}
+	return roles
 }
 
 // InForce are those of the tokens that are still in force. UNAVAILABLE.
