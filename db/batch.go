@@ -141,29 +141,10 @@ func (s *Store) inBatch(ctx context.Context, a imaging.Actor, in *imaging.Reques
 // knows whether it has stored them, all are told so.
 func (s *Store) batch(ctx context.Context, all []*creation) {
 	var done map[*creation]*imaging.Version
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		done = map[*creation]*imaging.Version{}
-		chances, err := chances(ctx, tx, all)
-		if err != nil {
-			return err
-		}
+	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
 		var rows rows
-		for _, chance := range chances {
-			c := all[chance.Place-1]
-			if chance.Alone || !chance.Provider.Active {
-				continue
-			}
-			r, events, err := imaging.Request(c.in, [2]uuid.UUID{c.made.ImageRequestID, c.made.VersionID}, c.actor, &chance.Provider, chance.Now.UTC())
-			if err != nil || rows.add(r, events) != nil {
-				continue
-			}
-			if c.made.Key != "" {
-				rows.keys = append(rows.keys, &c.made)
-			}
-			done[c] = r.Newest()
-		}
-		if len(done) == 0 {
-			return nil
+		if done, err = rows.create(ctx, tx, all); err != nil || len(done) == 0 {
+			return err
 		}
 		return rows.save(ctx, tx)
 	})
@@ -177,34 +158,81 @@ func (s *Store) batch(ctx context.Context, all []*creation) {
 	}
 }
 
-// chance is what a create meets: its provider, and whether it is to be told alone that its key was used before or its
-// instance is taken.
-type chance struct {
-	Place    int
-	Provider imaging.Provider `bun:"embed:provider_"`
-	Now      time.Time
-	Alone    bool
+// create makes what the creates ask for, as far as nothing stands against it: of several with one key or for one instance,
+// the first.
+func (w *rows) create(ctx context.Context, tx bun.Tx, all []*creation) (map[*creation]*imaging.Version, error) {
+	providers, now, err := theirProviders(ctx, tx, all)
+	if err != nil {
+		return nil, err
+	}
+	taken, err := theirTaken(ctx, tx, all)
+	if err != nil {
+		return nil, err
+	}
+	done := map[*creation]*imaging.Version{}
+	for i, c := range all {
+		p := providers[c.in.Provider]
+		key := [2]string{c.made.Username, c.made.Key}
+		if taken[i] || taken[c.in.Instance] || taken[key] || len(imaging.ProviderProblem(c.in.Provider, p)) > 0 {
+			continue
+		}
+		r, events, err := imaging.Request(c.in, [2]uuid.UUID{c.made.ImageRequestID, c.made.VersionID}, c.actor, p, now)
+		if err != nil || w.add(r, events) != nil {
+			continue
+		}
+		taken[c.in.Instance] = true
+		if c.in.IdempotencyKey != nil {
+			taken[key] = true
+			w.keys = append(w.keys, &c.made)
+		}
+		done[c] = r.Newest()
+	}
+	return done, nil
 }
 
-// chances are those of the creates whose provider is there; it does not change until the transaction ends.
-func chances(ctx context.Context, tx bun.Tx, all []*creation) ([]chance, error) {
-	var providers []int64
-	var instances []uuid.UUID
-	var usernames, keys []string
+// theirProviders are those that the creates name, as far as they are there, and the time. They do not change until the
+// transaction ends.
+func theirProviders(ctx context.Context, tx bun.Tx, all []*creation) (map[int]*imaging.Provider, time.Time, error) {
+	var named []int
 	for _, c := range all {
-		number := c.in.Provider
-		if number < 1 || number > 1<<31-1 {
-			number = 0
+		if n := c.in.Provider; n >= 1 && n <= 1<<31-1 && !slices.Contains(named, n) {
+			named = append(named, n)
 		}
-		providers, instances = append(providers, int64(number)), append(instances, c.in.Instance)
-		usernames, keys = append(usernames, c.made.Username), append(keys, c.made.Key)
 	}
-	var found []chance
-	err := tx.NewRaw(`SELECT c.place, p.id AS provider_id, p.name AS provider_name, p.active AS provider_active, p.auto_approve AS provider_auto_approve, clock_timestamp() AS now,
-  EXISTS (SELECT FROM versions v WHERE v.instance = c.instance AND v.status IN (?))
-  OR EXISTS (SELECT FROM idempotency_keys k WHERE k.username = c.username AND k.key = c.key) AS alone
-FROM unnest(?::integer[], ?::uuid[], ?::text[], ?::text[]) WITH ORDINALITY AS c (provider, instance, username, key, place)
-JOIN providers p ON p.id = c.provider
-FOR SHARE OF p`, bun.List(imaging.OpenStatuses), pgdialect.Array(providers), pgdialect.Array(instances), pgdialect.Array(usernames), pgdialect.Array(keys)).Scan(ctx, &found)
-	return found, err
+	var found []struct {
+		imaging.Provider
+		Now time.Time
+	}
+	err := tx.NewSelect().Model((*imaging.Provider)(nil)).Column("*").ColumnExpr("clock_timestamp() AS now").
+		Where("id IN (?)", bun.List(named)).For("SHARE").Scan(ctx, &found)
+	if err != nil || len(found) == 0 {
+		return nil, time.Time{}, err
+	}
+	providers := map[int]*imaging.Provider{}
+	for i := range found {
+		providers[found[i].ID] = &found[i].Provider
+	}
+	return providers, found[0].Now.UTC(), nil
+}
+
+// theirTaken holds the places of the creates whose key was used before or whose instance has an open version. One that is
+// by itself is not looked after: the constraints tell, and it holds up nobody else.
+func theirTaken(ctx context.Context, tx bun.Tx, all []*creation) (map[any]bool, error) {
+	taken := map[any]bool{}
+	if len(all) == 1 {
+		return taken, nil
+	}
+	instances, usernames, keys := make([]uuid.UUID, len(all)), make([]string, len(all)), make([]string, len(all))
+	for i, c := range all {
+		instances[i], usernames[i], keys[i] = c.in.Instance, c.made.Username, c.made.Key
+	}
+	var places []int
+	err := tx.NewRaw(`SELECT c.place - 1 FROM unnest(?::uuid[], ?::text[], ?::text[]) WITH ORDINALITY AS c (instance, username, key, place)
+		WHERE EXISTS (SELECT FROM versions AS v WHERE v.instance = c.instance AND v.status IN (?))
+		OR EXISTS (SELECT FROM idempotency_keys AS k WHERE k.username = c.username AND k.key = c.key)`,
+		pgdialect.Array(instances), pgdialect.Array(usernames), pgdialect.Array(keys), bun.List(imaging.OpenStatuses)).Scan(ctx, &places)
+	for _, place := range places {
+		taken[place] = true
+	}
+	return taken, err
 }

@@ -13,6 +13,8 @@ import (
 
 // rows are what a use case stores, in one statement: each that it waits for Postgres would cost as much as the writing.
 type rows struct {
+	changed bool // requests and versions may be there already
+
 	keys     []*made
 	requests []*imaging.ImageRequest
 	versions []*imaging.Version
@@ -29,7 +31,7 @@ type eventRow struct {
 
 // save writes a changed or new request, the versions that its events concern, and the events.
 func save(ctx context.Context, tx bun.Tx, r *imaging.ImageRequest, events []*imaging.Event) error {
-	var rows rows
+	rows := rows{changed: true}
 	if err := rows.add(r, events); err != nil {
 		return err
 	}
@@ -80,22 +82,23 @@ const channel = "events"
 // save writes all of them and tells those who listen, once the transaction is committed. Foreign keys are looked at when the
 // statement ends, so the order of its parts means nothing.
 func (w *rows) save(ctx context.Context, tx bun.Tx) error {
+	insert := func(models any) *bun.InsertQuery { return tx.NewInsert().Model(models).Returning("NULL") }
+	put := insert
+	if w.changed {
+		put = func(models any) *bun.InsertQuery { return insert(models).On("CONFLICT (id) DO UPDATE") }
+	}
 	q := tx.NewSelect().ColumnExpr("pg_notify(?, '')", channel)
 	if len(w.keys) > 0 {
-		q = q.With("keys", insert(tx, &w.keys))
+		q = q.With("keys", insert(&w.keys))
 	}
 	if len(w.requests) > 0 {
-		q = q.With("requests", insert(tx, &w.requests).On("CONFLICT (id) DO UPDATE"))
+		q = q.With("requests", put(&w.requests))
 	}
 	if len(w.versions) > 0 {
-		q = q.With("versions", insert(tx, &w.versions).On("CONFLICT (id) DO UPDATE"))
+		q = q.With("versions", put(&w.versions))
 	}
-	if _, err := q.With("events", insert(tx, &w.events)).Exec(ctx); err != nil {
+	if _, err := q.With("events", insert(&w.events)).Exec(ctx); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
 	return nil
-}
-
-func insert(tx bun.Tx, models any) *bun.InsertQuery {
-	return tx.NewInsert().Model(models).Returning("NULL")
 }
