@@ -30,6 +30,7 @@ type Store struct {
 	now func() time.Time
 
 	hot     *hot
+	batches *batches // shared by the stores that read only some columns
 	columns *Columns // what its reads fill; nil: all
 }
 
@@ -42,11 +43,16 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(Connections)
 	pool.SetMaxIdleConns(Connections) // fewer idle ones would be closed and opened again all the time
-	return &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}}, nil
+	s := &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}}
+	s.batches = newBatches(s.batch)
+	return s, nil
 }
 
-// Close ends all connections.
-func (s *Store) Close() error { return s.db.Close() }
+// Close ends what is under way and all connections.
+func (s *Store) Close() error {
+	s.batches.close()
+	return s.db.Close()
+}
 
 // Ready tells whether the database answers and has this program's schema. UNAVAILABLE if not. A newer schema will do: a
 // copy goes on working while its successor takes over.
@@ -95,14 +101,3 @@ func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx)
 
 // moment is the time of a change, as precise as it can be stored.
 func (s *Store) moment() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
-
-// channel is what listeners listen on.
-const channel = "events"
-
-// notify tells listeners that there are events, once the transaction is committed.
-func notify(ctx context.Context, tx bun.Tx) error {
-	if _, err := tx.ExecContext(ctx, "SELECT pg_notify(?, '')", channel); err != nil {
-		return fmt.Errorf("notify: %w", err)
-	}
-	return nil
-}

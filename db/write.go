@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -24,6 +23,11 @@ func (s *Store) RequestImage(ctx context.Context, a imaging.Actor, in imaging.Re
 		return nil, imaging.ErrUnauthenticated()
 	}
 	problems := in.Problems(a)
+	if len(problems) == 0 {
+		if v, err := s.inBatch(ctx, a, &in); v != nil || err != nil {
+			return v, err
+		}
+	}
 	return s.create(ctx, a, "requestImage", in, in.IdempotencyKey, in.Work, problems, func(ctx context.Context, tx bun.Tx, made made, p *imaging.Provider) (*imaging.ImageRequest, []*imaging.Event, error) {
 		now, err := clock(ctx, tx)
 		if err != nil {
@@ -288,37 +292,4 @@ func theID(idb bun.IDB, id uuid.UUID) *bun.SelectQuery {
 // requestOf selects the id of a version's request.
 func requestOf(idb bun.IDB, version uuid.UUID) *bun.SelectQuery {
 	return idb.NewSelect().Model((*imaging.Version)(nil)).Column("version.image_request_id").Where("version.id = ?", version)
-}
-
-// save writes a changed or new request, the versions that its events concern, and the events.
-func save(ctx context.Context, tx bun.Tx, r *imaging.ImageRequest, events []*imaging.Event) error {
-	if _, err := tx.NewInsert().Model(r).On("CONFLICT (id) DO UPDATE").Exec(ctx); err != nil {
-		return fmt.Errorf("save image request: %w", err)
-	}
-	saved := map[uuid.UUID]bool{}
-	for _, e := range events {
-		if e.VersionID == nil || saved[*e.VersionID] {
-			continue
-		}
-		saved[*e.VersionID] = true
-		if _, err := tx.NewInsert().Model(r.Version(*e.VersionID)).On("CONFLICT (id) DO UPDATE").Exec(ctx); err != nil {
-			return fmt.Errorf("save version: %w", err)
-		}
-	}
-	return record(ctx, tx, events...)
-}
-
-// record writes events and tells those who listen.
-func record(ctx context.Context, tx bun.Tx, events ...*imaging.Event) error {
-	for _, e := range events {
-		changes, err := json.Marshal(e.Changes)
-		if err != nil {
-			return fmt.Errorf("save event: %w", err)
-		}
-		// As a text: what Bun takes for JSON it changes, and a backslash before u0000 is then none that Postgres takes.
-		if _, err := tx.NewInsert().Model(e).Value("changes", "?", string(changes)).Exec(ctx); err != nil {
-			return fmt.Errorf("save event: %w", err)
-		}
-	}
-	return notify(ctx, tx)
 }
