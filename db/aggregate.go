@@ -13,11 +13,20 @@ import (
 // from selects the columns from the joined tables: a row for each version with its request, or one for each request if no
 // version is looked at.
 func (p *picked) from(idb bun.IDB) *bun.SelectQuery {
-	q := idb.NewSelect().ColumnExpr(p.list)
+	return p.with(idb.NewSelect().TableExpr("image_requests AS image_request"))
+}
+
+// fromAll is from for the requests that the query selects whole.
+func (p *picked) fromAll(idb bun.IDB, requests *bun.SelectQuery) *bun.SelectQuery {
+	return p.with(idb.NewSelect().TableExpr("(?) AS image_request", requests))
+}
+
+func (p *picked) with(q *bun.SelectQuery) *bun.SelectQuery {
+	q = q.ColumnExpr(p.list)
 	if len(p.version) == 0 {
-		return q.TableExpr("image_requests AS image_request")
+		return q
 	}
-	q = q.TableExpr("versions AS version").Join("JOIN image_requests AS image_request ON image_request.id = version.image_request_id")
+	q = q.Join("JOIN versions AS version ON version.image_request_id = image_request.id")
 	if len(p.provider) > 0 {
 		q = q.Join("JOIN providers AS provider ON provider.id = version.provider_id")
 	}

@@ -65,15 +65,14 @@ func (h *hot) text(key hotKey, build func() *bun.SelectQuery) string {
 	return text
 }
 
-// read is aggregates by a prepared statement. What names the read; build completes it, with values in the places from $1 on.
-// It reads outside of any transaction.
-func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(*picked, *bun.SelectQuery) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
+// read is aggregates by a prepared statement. What names the read; build makes it, with args in the places from $1 on, and
+// must let the visibility rule see to its requests. It reads outside of any transaction.
+func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
 	p, kind := s.columns.pick(), kindOf(a)
 	text := s.hot.text(hotKey{what, kind, p.list}, func() *bun.SelectQuery {
-		place := len(args)
-		return visibleTo(build(p, p.from(s.db)), kind, asking{
-			bun.Safe("$" + strconv.Itoa(place+1)), bun.Safe("ARRAY[$" + strconv.Itoa(place+1) + "]"), bun.Safe("$" + strconv.Itoa(place+2) + "::int[]"),
-		})
+		username, providers := "$"+strconv.Itoa(len(args)+1), "$"+strconv.Itoa(len(args)+2)
+		asks := asking{bun.Safe(username), bun.Safe("ARRAY[" + username + "]"), bun.Safe(providers + "::int[]")}
+		return build(p, func(q *bun.SelectQuery) *bun.SelectQuery { return visibleTo(q, kind, asks) })
 	})
 	if kind.signedIn {
 		args = append(args, a.Username)
@@ -90,6 +89,9 @@ func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build fu
 	}
 	return g.requests, nil
 }
+
+// rule leaves in a query what somebody may see.
+type rule func(*bun.SelectQuery) *bun.SelectQuery
 
 func named(args []string) []driver.NamedValue {
 	values := make([]driver.NamedValue, len(args))

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"reflect"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -24,7 +25,12 @@ func (s *Store) ImageRequests(ctx context.Context, a imaging.Actor, slice imagin
 		return nil, err
 	}
 	list := func() *bun.SelectQuery { return wanted(s.db, requestTable, a, f) }
-	rows, err := s.aggregates(ctx, s.db, a, cut.apply(list().Column("image_request.id")), cut.reading)
+	var rows []*imaging.ImageRequest
+	if isCurrent(f) {
+		rows, err = s.currentPage(ctx, a, cut)
+	} else {
+		rows, err = s.aggregates(ctx, s.db, a, cut.apply(list().Column("image_request.id")), cut.reading)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +38,16 @@ func (s *Store) ImageRequests(ctx context.Context, a imaging.Actor, slice imagin
 		return encodeCursor(requestTable, order, requestValue(r, order.Field), r.ID)
 	}
 	return connect(s, cut, rows, cursor, list), nil
+}
+
+// currentPage is a page of all requests that are not retired: the list that nearly everybody asks for, so it is prepared.
+func (s *Store) currentPage(ctx context.Context, a imaging.Actor, c *cut) ([]*imaging.ImageRequest, error) {
+	shape, c, args := c.prepared()
+	return s.read(ctx, a, "page "+shape, func(p *picked, visible rule) *bun.SelectQuery {
+		page := visible(s.db.NewSelect().Model((*imaging.ImageRequest)(nil)).Column("image_request.*"))
+		page = c.apply(ofRows(page, requestTable, currentIfNil(nil)))
+		return p.inOrder(p.fromAll(s.db, page), c.reading)
+	}, args...)
 }
 
 // CountImageRequests is how many requests ImageRequests has in all for this actor and filter, exactly.
@@ -116,6 +132,11 @@ func currentIfNil(f *imaging.Filter) *imaging.Filter {
 	}
 	current := false
 	return &imaging.Filter{Ended: &current}
+}
+
+// isCurrent tells whether the filter is the one that wants what is not retired, and no other.
+func isCurrent(f *imaging.Filter) bool {
+	return f.Ended != nil && !*f.Ended && reflect.DeepEqual(*f, imaging.Filter{Ended: f.Ended})
 }
 
 func newestIfNil(o *imaging.Order) imaging.Order {

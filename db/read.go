@@ -13,16 +13,17 @@ import (
 
 // ImageRequest is the request with this id. NOT_FOUND if there is none or the actor may not see it.
 func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
-	rows, err := s.read(ctx, a, "image request", func(p *picked, q *bun.SelectQuery) *bun.SelectQuery {
-		return p.inOrder(q.Where(p.key()+" = $1"), imaging.NewestFirst)
+	rows, err := s.read(ctx, a, "image request", func(p *picked, visible rule) *bun.SelectQuery {
+		return p.inOrder(visible(p.from(s.db).Where(p.key()+" = $1")), imaging.NewestFirst)
 	}, id.String())
 	return first(rows, err)
 }
 
 // Version is the version with this id, with its request. NOT_FOUND if there is none or the actor may not see the request.
 func (s *Store) Version(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Version, error) {
-	rows, err := s.read(ctx, a, "version", func(p *picked, q *bun.SelectQuery) *bun.SelectQuery {
-		return p.inOrder(q.Where(p.key()+" = (SELECT image_request_id FROM versions WHERE id = $1)"), imaging.NewestFirst)
+	rows, err := s.read(ctx, a, "version", func(p *picked, visible rule) *bun.SelectQuery {
+		of := p.key() + " = (SELECT image_request_id FROM versions WHERE id = $1)"
+		return p.inOrder(visible(p.from(s.db).Where(of)), imaging.NewestFirst)
 	}, id.String())
 	r, err := first(rows, err)
 	if err != nil {
@@ -41,9 +42,9 @@ func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]
 	for i, id := range ids {
 		texts[i] = id.String()
 	}
-	rows, err := s.read(ctx, a, "nodes", func(p *picked, q *bun.SelectQuery) *bun.SelectQuery {
+	rows, err := s.read(ctx, a, "nodes", func(p *picked, visible rule) *bun.SelectQuery {
 		of := "SELECT image_request_id FROM versions WHERE id = ANY ($1::uuid[]) UNION SELECT unnest($1::uuid[])"
-		return p.inOrder(q.Where(p.key()+" IN (?)", bun.Safe(of)), imaging.NewestFirst)
+		return p.inOrder(visible(p.from(s.db).Where(p.key()+" IN (?)", bun.Safe(of))), imaging.NewestFirst)
 	}, "{"+strings.Join(texts, ",")+"}")
 	if err != nil {
 		return nil, err

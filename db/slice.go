@@ -1,7 +1,11 @@
 package db
 
 import (
-	"github.com/google/uuid"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
 	"github.com/uptrace/bun"
 
 	"imagerequests/imaging"
@@ -21,7 +25,7 @@ type cut struct {
 type bound struct {
 	op    string
 	value any
-	id    uuid.UUID
+	id    any
 }
 
 // newCut checks a slice; problems are what is wrong with the filter beside it.
@@ -74,6 +78,33 @@ func (c *cut) beside(q *bun.SelectQuery, b bound) *bun.SelectQuery {
 		return q.Where("event.seq "+b.op+" ?", b.value)
 	}
 	return q.Where("(?, ?) "+b.op+" (?, ?)", bun.Safe(column(c.table, c.reading.Field)), bun.Safe(c.table+".id"), b.value, b.id)
+}
+
+// prepared is the cut with places instead of the values of its bounds, which it answers as texts, and with all else that is
+// written into a statement.
+func (c *cut) prepared() (shape string, _ *cut, args []string) {
+	var b strings.Builder
+	fmt.Fprint(&b, c.reading.Field, c.reading.Direction, c.n)
+	placed := *c
+	placed.bounds = nil
+	for _, at := range c.bounds {
+		cast := "::text"
+		if c.reading.Field == imaging.ByStartDate {
+			cast = "::timestamptz"
+		}
+		fmt.Fprint(&b, at.op)
+		value, id := bun.Safe("$"+strconv.Itoa(len(args)+1)+cast), bun.Safe("$"+strconv.Itoa(len(args)+2)+"::uuid")
+		placed.bounds = append(placed.bounds, bound{at.op, value, id})
+		args = append(args, argument(at.value), fmt.Sprint(at.id))
+	}
+	return b.String(), &placed, args
+}
+
+func argument(v any) string {
+	if t, ok := v.(time.Time); ok {
+		return t.Format(time.RFC3339Nano)
+	}
+	return fmt.Sprint(v)
 }
 
 func orderBy(q *bun.SelectQuery, table string, o imaging.Order) *bun.SelectQuery {
