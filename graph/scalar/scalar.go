@@ -2,6 +2,7 @@
 package scalar
 
 import (
+	"encoding/hex"
 	"errors"
 	"io"
 	"regexp"
@@ -13,6 +14,16 @@ import (
 
 // MarshalID writes a UUID.
 func MarshalID(id uuid.UUID) graphql.Marshaler { return graphql.MarshalUUID(id) }
+
+// AppendID writes a UUID that is not nil to the end of b, as MarshalID does.
+func AppendID(b []byte, id uuid.UUID) []byte {
+	b = hex.AppendEncode(append(b, '"'), id[:4])
+	b = hex.AppendEncode(append(b, '-'), id[4:6])
+	b = hex.AppendEncode(append(b, '-'), id[6:8])
+	b = hex.AppendEncode(append(b, '-'), id[8:10])
+	b = hex.AppendEncode(append(b, '-'), id[10:])
+	return append(b, '"')
+}
 
 // UnmarshalID reads a UUID in any of its spellings. What is none becomes the nil UUID, which no object has: looking it up
 // answers as for any unknown id, and the rules refuse it by its field together with all else that is wrong.
@@ -51,8 +62,13 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 // MarshalDateTime writes a time in UTC, to the microsecond.
 func MarshalDateTime(t time.Time) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = io.WriteString(w, t.UTC().Format(`"`+timeFormat+`"`))
+		_, _ = w.Write(AppendDateTime(nil, t))
 	})
+}
+
+// AppendDateTime writes a time to the end of b, as MarshalDateTime does.
+func AppendDateTime(b []byte, t time.Time) []byte {
+	return append(t.UTC().AppendFormat(append(b, '"'), timeFormat), '"')
 }
 
 // UnmarshalDateTime reads a time as RFC 3339 writes it.
