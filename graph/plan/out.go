@@ -138,11 +138,28 @@ var escaped = func() (table [256]bool) {
 	return table
 }()
 
+// plain tells whether each of eight bytes stands for itself. It looks at all at once: a byte below 0x20, or one that is a
+// quote or a backslash and so zero after the exclusive or, borrows from its highest bit.
+func plain(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	control := (w - ones*0x20) &^ w
+	quote, backslash := w^ones*'"', w^ones*'\\'
+	return (control|(quote-ones)&^quote|(backslash-ones)&^backslash)&high == 0
+}
+
 // appendText writes a text as graphql.MarshalString does.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
 	for i := 0; i < len(s); i++ {
+		for i+8 <= len(s) && plain(s[i:i+8]) {
+			i += 8
+		}
+		if i == len(s) {
+			break
+		}
 		if !escaped[s[i]] {
 			continue
 		}

@@ -66,9 +66,34 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 	})
 }
 
-// AppendDateTime writes a time to the end of b, as MarshalDateTime does.
+// AppendDateTime writes a time to the end of b, as MarshalDateTime does. Lists have many: time.AppendFormat takes five times as
+// long.
 func AppendDateTime(b []byte, t time.Time) []byte {
-	return append(t.UTC().AppendFormat(append(b, '"'), timeFormat), '"')
+	t = t.UTC()
+	year, month, day := t.Date()
+	if year < 0 || year > 9999 { // which no row has
+		return append(t.AppendFormat(append(b, '"'), timeFormat), '"')
+	}
+	hour, minute, second := t.Clock()
+	start := len(b) + 1
+	b = append(b, `"0000-00-00T00:00:00.000000Z"`...)
+	text := b[start:]
+	digits(text[0:4], year)
+	digits(text[5:7], int(month))
+	digits(text[8:10], day)
+	digits(text[11:13], hour)
+	digits(text[14:16], minute)
+	digits(text[17:19], second)
+	digits(text[20:26], t.Nanosecond()/1000)
+	return b
+}
+
+// digits writes a number in all of the place that there is.
+func digits(place []byte, n int) {
+	for i := len(place) - 1; i >= 0; i-- {
+		place[i] = '0' + byte(n%10)
+		n /= 10
+	}
 }
 
 // UnmarshalDateTime reads a time as RFC 3339 writes it.
