@@ -4,7 +4,7 @@ SHELL := /bin/sh
 GO    ?= go
 FUZZ  ?= 20s
 
-.PHONY: help run build test check generate generated lint go-test fuzz conformance leases streams schema released clean
+.PHONY: help run build test check generate generated lint go-test fuzz conformance leases streams plans schema released clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ leases: postgres ## the proof of leases at its full length, some minutes; docs/l
 
 streams: postgres ## a thousand subscribers for a minute; docs/streams.md has the figures
 	$(GO) test -count=1 -timeout 20m -v -run 'TestThousandSubscribers$$' ./graph -streams.full
+
+plans: ## a million random documents, answered by plans and by gqlgen, some ten minutes
+	$(GO) test -count=1 -timeout 60m -v -run 'TestPlans$$' ./graph/plan -plans.documents 1000000
 
 schema: postgres ## write db/schema.sql anew from the migrations
 	$(GO) test ./db -run TestSchema -update

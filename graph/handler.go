@@ -20,6 +20,7 @@ import (
 	"imagerequests/db"
 	"imagerequests/graph/generated"
 	"imagerequests/graph/limits"
+	"imagerequests/graph/plan"
 	"imagerequests/graph/transport"
 	"imagerequests/imaging"
 )
@@ -35,6 +36,8 @@ type Options struct {
 
 	NoIntrospection bool              // clients may not ask for the schema
 	Trusted         *limits.Documents // the only documents that are carried out, if there are any
+
+	unplanned bool // all answers are gqlgen's own
 }
 
 // schema is what all handlers of this process share, so that it is changed but once.
@@ -68,6 +71,9 @@ func (o Options) server() *handler.Server {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
 	server.AroundOperations(onDemand)
+	if !o.unplanned {
+		server.AroundFields(new(plan.Plans).Answer)
+	}
 	server.Use(gate)
 	server.Use(extension.Introspection{})
 	return server

@@ -2,7 +2,10 @@
 package graph
 
 import (
+	"context"
+
 	"imagerequests/db"
+	"imagerequests/graph/plan"
 	"imagerequests/imaging"
 )
 
@@ -11,6 +14,9 @@ type Resolver struct {
 	store *db.Store
 	feed  *db.Feed
 }
+
+// read is the store; for a field that has a plan, one that reads no more than the plan writes.
+func (r *Resolver) read(ctx context.Context) *db.Store { return r.store.Only(plan.Columns(ctx)) }
 
 // viewer is null for who has not signed in.
 func viewer(a imaging.Actor) *imaging.Actor {

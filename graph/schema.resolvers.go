@@ -113,7 +113,7 @@ func (r *mutationResolver) SaveProvider(ctx context.Context, input imaging.SaveP
 }
 
 func (r *queryResolver) Node(ctx context.Context, id uuid.UUID) (imaging.Node, error) {
-	nodes, err := r.store.Nodes(ctx, auth.From(ctx), []uuid.UUID{id})
+	nodes, err := r.read(ctx).Nodes(ctx, auth.From(ctx), []uuid.UUID{id})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (r *queryResolver) Node(ctx context.Context, id uuid.UUID) (imaging.Node, e
 }
 
 func (r *queryResolver) Nodes(ctx context.Context, ids []uuid.UUID) ([]imaging.Node, error) {
-	return r.store.Nodes(ctx, auth.From(ctx), ids)
+	return r.read(ctx).Nodes(ctx, auth.From(ctx), ids)
 }
 
 func (r *queryResolver) Viewer(ctx context.Context) (*imaging.Actor, error) {
@@ -129,19 +129,19 @@ func (r *queryResolver) Viewer(ctx context.Context) (*imaging.Actor, error) {
 }
 
 func (r *queryResolver) ImageRequest(ctx context.Context, id uuid.UUID) (*imaging.ImageRequest, error) {
-	return r.store.ImageRequest(ctx, auth.From(ctx), id)
+	return r.read(ctx).ImageRequest(ctx, auth.From(ctx), id)
 }
 
 func (r *queryResolver) ImageRequests(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.ImageRequest], error) {
-	return r.store.ImageRequests(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
+	return r.read(ctx).ImageRequests(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
 }
 
 func (r *queryResolver) Version(ctx context.Context, id uuid.UUID) (*imaging.Version, error) {
-	return r.store.Version(ctx, auth.From(ctx), id)
+	return r.read(ctx).Version(ctx, auth.From(ctx), id)
 }
 
 func (r *queryResolver) Versions(ctx context.Context, first *int, after *string, last *int, before *string, filter *imaging.Filter, orderBy *imaging.Order) (*db.Connection[*imaging.Version], error) {
-	return r.store.Versions(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
+	return r.read(ctx).Versions(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before}, filter, orderBy)
 }
 
 func (r *queryResolver) PreviewImageRequest(ctx context.Context, input imaging.RequestImageInput) (*imaging.ImageRequestPreview, error) {

@@ -190,16 +190,15 @@ func encode(b *bytes.Buffer, response *graphql.Response, withData bool) {
 }
 
 func member(b *bytes.Buffer, name string, value any) {
-	text, ok := value.(json.RawMessage)
-	if !ok {
-		var err error
-		if text, err = json.Marshal(value); err != nil {
-			text = json.RawMessage("null")
-		}
-	}
 	if b.Len() > 1 {
 		b.WriteByte(',')
 	}
 	b.WriteString(`"` + name + `":`)
-	b.Write(text)
+	if text, ok := value.(json.RawMessage); ok {
+		b.Write(text)
+	} else if err := json.NewEncoder(b).Encode(value); err == nil {
+		b.Truncate(b.Len() - 1) // its line end
+	} else { // of which it has written nothing
+		b.WriteString("null")
+	}
 }
