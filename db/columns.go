@@ -34,10 +34,10 @@ type picked struct {
 	list     string // of them all, as SQL selects them
 }
 
-// What the rules need: whose it is; where each version stands, and where it is made.
+// What the rules need: whose it is; where each version stands, and where it is made. And what lists are ordered by, for cursors.
 var (
-	requestNeeds = []string{"id", "created_by", "visibility"}
-	versionNeeds = []string{"id", "image_request_id", "provider_id", "status"}
+	requestNeeds = []string{"id", "created_by", "visibility", "start_date", "name", "status"}
+	versionNeeds = []string{"id", "image_request_id", "provider_id", "status", "start_date"}
 )
 
 func (c *Columns) pick() *picked {

@@ -47,7 +47,7 @@ func TestReadOfOneColumn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			onlyFilled(t, w.Store, whole.ImageRequest, narrow, f, "id", "created_by", "visibility")
+			onlyFilled(t, w.Store, whole.ImageRequest, narrow, f, "id", "created_by", "visibility", "start_date", "name", "status")
 			if narrow.Versions != nil {
 				t.Error("versions nobody asked for")
 			}
@@ -57,7 +57,7 @@ func TestReadOfOneColumn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			onlyFilled(t, w.Store, whole, narrow, f, "id", "image_request_id", "provider_id", "status")
+			onlyFilled(t, w.Store, whole, narrow, f, "id", "image_request_id", "provider_id", "status", "start_date")
 			same(t, &imaging.Provider{ID: whole.ProviderID}, narrow.Provider)
 		}
 		narrow, err := w.Only(&db.Columns{Provider: true}).Version(t.Context(), admin, v.ID)
