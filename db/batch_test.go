@@ -1,0 +1,217 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imagerequests/imaging"
+)
+
+// attempt is a create, with the kind of thing that is to come of it.
+type attempt struct {
+	kind string
+	in   imaging.RequestImageInput
+}
+
+// attempts are some of each kind.
+func attempts(each int) []attempt {
+	taken, used, other := image(), image(), image()
+	used.IdempotencyKey, other.IdempotencyKey = new("used"), new("other")
+	var list []attempt
+	for i := range each {
+		add := func(kind string, change func(*imaging.RequestImageInput)) {
+			in := image()
+			change(&in)
+			list = append(list, attempt{kind, in})
+		}
+		add("good", func(in *imaging.RequestImageInput) {})
+		add("good, with a key", func(in *imaging.RequestImageInput) { in.IdempotencyKey = new(fmt.Sprint("key ", i)) })
+		add("approved at once", func(in *imaging.RequestImageInput) { in.Provider = 2 })
+		add("without a name", func(in *imaging.RequestImageInput) { in.Name = "" })
+		add("unknown provider", func(in *imaging.RequestImageInput) { in.Provider = 99 })
+		add("impossible provider", func(in *imaging.RequestImageInput) { in.Provider = 1 << 40 })
+		add("inactive provider", func(in *imaging.RequestImageInput) { in.Provider = 3 })
+		add("one instance", func(in *imaging.RequestImageInput) { in.Instance = taken.Instance })
+		add("one key, one input", func(in *imaging.RequestImageInput) { *in = used })
+		add("one key, many inputs", func(in *imaging.RequestImageInput) { in.IdempotencyKey = other.IdempotencyKey })
+	}
+	return list
+}
+
+// outcomes tells what came of the attempts, kind by kind, in an order that does not depend on who was first.
+func outcomes(list []attempt, made []*imaging.Version, errs []error) []string {
+	var told []string
+	for i, a := range list {
+		said := ""
+		if errs[i] == nil {
+			v := made[i]
+			said = fmt.Sprint(v.Status, v.ImageRequest.Revision, v.Version, v.Provider.Name, v.ImageRequest.Tags, len(v.ImageRequest.Versions))
+		} else {
+			for _, e := range imaging.All(errs[i]) {
+				said += fmt.Sprint(e.Code, " ", e.Field, " ", e.Status, " ")
+			}
+		}
+		told = append(told, a.kind+": "+said)
+	}
+	slices.Sort(told)
+	return told
+}
+
+// Creates that come all at once have what each has that comes alone: the same answers, rows and events.
+func TestCreatesAtOnceAreAsOneByOne(t *testing.T) {
+	t.Parallel()
+	list := attempts(8)
+	alone, together := newBench(t), newBench(t)
+	create := func(b bench) func(context.Context, int) (*imaging.Version, error) {
+		return func(ctx context.Context, i int) (*imaging.Version, error) {
+			return b.RequestImage(ctx, ann, list[i].in)
+		}
+	}
+	made, errs := make([]*imaging.Version, len(list)), make([]error, len(list))
+	for i := range list {
+		made[i], errs[i] = create(alone)(t.Context(), i)
+	}
+	want := outcomes(list, made, errs)
+	made, errs = all(t.Context(), len(list), create(together))
+	same(t, want, outcomes(list, made, errs))
+	for i, v := range made {
+		if errs[i] != nil {
+			continue
+		}
+		stored, err := together.Version(t.Context(), ann, v.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, stored, v)
+	}
+	for _, count := range []string{
+		"SELECT count(*) FROM image_requests", "SELECT count(*) FROM versions", "SELECT count(*) FROM idempotency_keys",
+		"SELECT count(*) || ' ' || max(seq) || ' ' || count(DISTINCT (image_request_id, seq)) FROM events WHERE image_request_id IS NOT NULL",
+		"SELECT string_agg(action || to_status, ' ' ORDER BY action, to_status) FROM events WHERE image_request_id IS NOT NULL",
+	} {
+		same(t, one[string](t, alone.sql, count), one[string](t, together.sql, count))
+	}
+}
+
+// held is a bench whose provider 1 somebody holds, so that a batch waits for it until release.
+func held(t *testing.T) (b bench, release func()) {
+	t.Helper()
+	b = newBench(t)
+	tx, err := b.sql.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("UPDATE providers SET name = name WHERE id = 1"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tx.Rollback() })
+	return b, func() {
+		if err := tx.Commit(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// blocked is the server process that waits for the provider, once there is one.
+func (b bench) blocked(t *testing.T) int {
+	t.Helper()
+	for {
+		pid := one[int](t, b.sql, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0")
+		if pid != 0 {
+			return pid
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("no batch waits")
+		}
+	}
+}
+
+// outcome is what came of a create that goes on beside.
+type outcome struct {
+	v   *imaging.Version
+	err error
+}
+
+func (b bench) beside(ctx context.Context, in imaging.RequestImageInput) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		v, err := b.RequestImage(ctx, ann, in)
+		done <- outcome{v, err}
+	}()
+	return done
+}
+
+func TestWhoLeavesABatch(t *testing.T) {
+	t.Parallel()
+	b, release := held(t)
+	ctx, leave := context.WithCancel(t.Context())
+	first, second, third := image(), image(), image()
+	begun := b.beside(ctx, first)
+	b.blocked(t)
+	waits := b.beside(ctx, second) // behind the batch that has begun, or it comes when its context has ended
+	leave()
+	for _, o := range []outcome{<-begun, <-waits} {
+		if !errors.Is(o.err, context.Canceled) && imaging.CodeOf(o.err) != imaging.Unavailable {
+			t.Errorf("who left is told %v, %v", o.v, o.err)
+		}
+	}
+	release()
+	b.request(t, ann, third) // after what had begun
+	stored := map[uuid.UUID]int{first.Instance: 1, second.Instance: 0, third.Instance: 1}
+	for instance, want := range stored {
+		if n := one[int](t, b.sql, "SELECT count(*) FROM versions WHERE instance = $1", instance.String()); n != want {
+			t.Errorf("%d versions, want %d: what has begun goes on, what has not does not begin", n, want)
+		}
+	}
+}
+
+// A batch whose connection dies has stored nothing, tells everyone in it so, and a repeat has its effect once.
+func TestBatchWhoseConnectionDies(t *testing.T) {
+	t.Parallel()
+	b, release := held(t)
+	first, second := image(), image()
+	first.IdempotencyKey, second.IdempotencyKey = new("one"), new("second")
+	begun := b.beside(t.Context(), first)
+	pid := b.blocked(t)
+	execute(t, b.sql, "SELECT pg_terminate_backend($1::int)", pid)
+	if o := <-begun; imaging.CodeOf(o.err) != imaging.Unavailable {
+		t.Errorf("its caller is told %v, %v", o.v, o.err)
+	}
+	release()
+	for range 2 {
+		for _, in := range []imaging.RequestImageInput{first, second} {
+			b.request(t, ann, in)
+		}
+	}
+	if n := one[int](t, b.sql, "SELECT count(*) FROM versions"); n != 2 {
+		t.Errorf("%d versions", n)
+	}
+}
+
+// A store that is closed lets what is under way come to an end, and begins nothing.
+func TestCreateInAClosedStore(t *testing.T) {
+	t.Parallel()
+	b, release := held(t)
+	under := b.beside(t.Context(), image())
+	b.blocked(t)
+	closed := make(chan error, 1)
+	go func() { closed <- b.Close() }()
+	if o := <-under; imaging.CodeOf(o.err) != imaging.Unavailable {
+		t.Errorf("what was under way says %v, %v", o.v, o.err)
+	}
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	release()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := b.RequestImage(ctx, ann, image()); imaging.CodeOf(err) != imaging.Unavailable {
+		t.Errorf("a closed store says %v", err)
+	}
+}
