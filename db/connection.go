@@ -60,19 +60,15 @@ func (c *Connection[T]) Nodes() []T {
 func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) { return c.count(ctx) }
 
 // connect makes a page of the rows of a list that the cut has read, one further than it asks for if there are more.
-func connect[T any](s *Store, c *cut, rows []T, cursor func(T) string, list func() *bun.SelectQuery) *Connection[T] {
+func connect[T any](s *Store, c *cut, rows []T, cursor func(T) string, list func() *bun.SelectQuery, count func(context.Context) (int, error)) *Connection[T] {
 	more := len(rows) > c.n
 	rows = rows[:min(len(rows), c.n)]
 	if c.fromEnd {
 		slices.Reverse(rows)
 	}
-	page := &Connection[T]{Edges: make([]*Edge[T], len(rows)), PageInfo: &PageInfo{}}
+	page := &Connection[T]{Edges: make([]*Edge[T], len(rows)), PageInfo: &PageInfo{}, count: count}
 	for i, row := range rows {
 		page.Edges[i] = &Edge[T]{Cursor: cursor(row), Node: row}
-	}
-	page.count = func(ctx context.Context) (int, error) {
-		n, err := list().Count(ctx)
-		return int(n), s.translate(err)
 	}
 	info := page.PageInfo
 	info.next = func(context.Context) (bool, error) { return more, nil }

@@ -33,7 +33,10 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 	cursor := func(e *imaging.Event) string {
 		return encodeCursor(eventTable, bySeq, eventValue(e), uuid.Nil)
 	}
-	return connect(s, cut, rows, cursor, list), nil
+	return connect(s, cut, rows, cursor, list, func(ctx context.Context) (int, error) {
+		n, err := list().Count(ctx)
+		return int(n), s.translate(err)
+	}), nil
 }
 
 // show is the event as the actor may read it, with its cursor. The request is as the actor may read it.

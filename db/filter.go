@@ -1,6 +1,8 @@
 package db
 
 import (
+	"reflect"
+
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 
@@ -61,3 +63,6 @@ func equal[T any](q *bun.SelectQuery, condition string, v *T) *bun.SelectQuery {
 	}
 	return q.Where(condition, *v)
 }
+
+// onlyHas tells whether the filter has nothing but what kept has, which was taken from it.
+func onlyHas(f *imaging.Filter, kept imaging.Filter) bool { return reflect.DeepEqual(*f, kept) }

@@ -3,7 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
-	"reflect"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -37,7 +37,7 @@ func (s *Store) ImageRequests(ctx context.Context, a imaging.Actor, slice imagin
 	cursor := func(r *imaging.ImageRequest) string {
 		return encodeCursor(requestTable, order, requestValue(r, order.Field), r.ID)
 	}
-	return connect(s, cut, rows, cursor, list), nil
+	return connect(s, cut, rows, cursor, list, func(ctx context.Context) (int, error) { return s.count(ctx, requestTable, a, f) }), nil
 }
 
 // currentPage is a page of all requests that are not retired: the list that nearly everybody asks for, so it is prepared.
@@ -56,8 +56,7 @@ func (s *Store) CountImageRequests(ctx context.Context, a imaging.Actor, f *imag
 	if err := f.Problems().Err(); err != nil {
 		return 0, err
 	}
-	n, err := wanted(s.db, requestTable, a, f).Count(ctx)
-	return int(n), s.translate(err)
+	return s.count(ctx, requestTable, a, f)
 }
 
 // ImageRequestPage is a page by number: at most limit requests from the offset on, in the order of ImageRequests.
@@ -69,8 +68,32 @@ func (s *Store) ImageRequestPage(ctx context.Context, a imaging.Actor, offset, l
 	if limit < 1 || offset < 0 {
 		return []*imaging.ImageRequest{}, nil
 	}
-	ids := wanted(s.db, requestTable, a, f).Column("image_request.id").Offset(int64(offset)).Limit(int64(limit))
-	return s.aggregates(ctx, s.db, a, orderBy(ids, requestTable, order), order)
+	var rows []*imaging.ImageRequest
+	err := s.atOnce(ctx, func(ctx context.Context, tx bun.Tx) error {
+		ids := wanted(tx, requestTable, a, f).Column("image_request.id")
+		if offset > 0 && order.Field == imaging.ByStartDate && tallied(requestTable, a, f) {
+			from, left, err := tally{requestTable, a, f}.skip(ctx, tx, order, offset)
+			if err != nil {
+				return err
+			}
+			ids, offset = startingFrom(ids, order, from), left
+		}
+		var err error
+		rows, err = s.aggregates(ctx, tx, a, orderBy(ids.Offset(int64(offset)).Limit(int64(limit)), requestTable, order), order)
+		return err
+	})
+	if err != nil {
+		return nil, s.translate(err)
+	}
+	return rows, nil
+}
+
+// startingFrom leaves in a list of requests by start date what is not before the moment, in the direction of the list.
+func startingFrom(q *bun.SelectQuery, o imaging.Order, moment time.Time) *bun.SelectQuery {
+	if o.Direction == imaging.Desc {
+		return q.Where("image_request.start_date < ?", moment)
+	}
+	return q.Where("image_request.start_date >= ?", moment)
 }
 
 // Versions is a page of the versions of all requests that the actor may see. A nil filter wants all, a nil order the
@@ -96,7 +119,7 @@ func (s *Store) Versions(ctx context.Context, a imaging.Actor, slice imaging.Sli
 	cursor := func(v *imaging.Version) string {
 		return encodeCursor(versionTable, order, versionValue(v, order.Field), v.ID)
 	}
-	return connect(s, cut, rows, cursor, list), nil
+	return connect(s, cut, rows, cursor, list, func(ctx context.Context) (int, error) { return s.count(ctx, versionTable, a, f) }), nil
 }
 
 // versionPage reads which versions are wanted, then loads them through their requests. Both must see the same moment: a
@@ -136,7 +159,7 @@ func currentIfNil(f *imaging.Filter) *imaging.Filter {
 
 // isCurrent tells whether the filter is the one that wants what is not retired, and no other.
 func isCurrent(f *imaging.Filter) bool {
-	return f.Ended != nil && !*f.Ended && reflect.DeepEqual(*f, imaging.Filter{Ended: f.Ended})
+	return f.Ended != nil && !*f.Ended && onlyHas(f, imaging.Filter{Ended: f.Ended})
 }
 
 func newestIfNil(o *imaging.Order) imaging.Order {

@@ -1,3 +1,71 @@
+CREATE FUNCTION public.count_image_requests() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO counts
+    SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO counts
+    SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSE
+    INSERT INTO counts
+    SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.count_slot() RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  FOR slot IN 0..15 LOOP
+    IF pg_try_advisory_xact_lock(1129270868, slot) THEN
+      RETURN slot;
+    END IF;
+  END LOOP;
+  PERFORM pg_advisory_xact_lock(1129270868, pg_backend_pid() % 16);
+  RETURN pg_backend_pid() % 16;
+END $$;
+
+CREATE FUNCTION public.count_versions() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO counts
+    SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO counts
+    SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSE
+    INSERT INTO counts
+    SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  END IF;
+  RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.place_event() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -21,6 +89,33 @@ CREATE FUNCTION public.refuse_change() RETURNS trigger
 BEGIN
   RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
+
+CREATE TABLE public.counts (
+    of text NOT NULL COLLATE pg_catalog."C",
+    span text NOT NULL COLLATE pg_catalog."C",
+    since date NOT NULL,
+    visibility text NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    provider_id integer NOT NULL,
+    dated boolean NOT NULL,
+    slot integer NOT NULL,
+    n bigint NOT NULL,
+    CONSTRAINT counts_of_check CHECK ((of = ANY (ARRAY['image_requests'::text, 'versions'::text]))),
+    CONSTRAINT counts_span_check CHECK ((span = ANY (ARRAY['ALL'::text, 'MONTH'::text, 'DAY'::text])))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE public.counts IS 'How many rows the tables have, kept in the transactions that change them: the sum of n over all slots. Lists are counted, and their pages found, without a look at their rows.';
+
+COMMENT ON COLUMN public.counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC.';
+
+COMMENT ON COLUMN public.counts.since IS 'The first day of the span.';
+
+COMMENT ON COLUMN public.counts.visibility IS 'Of image requests; empty for versions.';
+
+COMMENT ON COLUMN public.counts.dated IS 'Whether they have an end date; whether that has come, only the time can tell.';
+
+COMMENT ON COLUMN public.counts.slot IS 'Writers do not wait for each other: each takes a slot of its own. A slot by itself means nothing, and may be below zero.';
 
 CREATE TABLE public.events (
     id bigint NOT NULL,
@@ -295,6 +390,9 @@ COMMENT ON COLUMN public.versions.ended_lease IS 'With which a worker ended it l
 
 COMMENT ON COLUMN public.versions.failure_detail IS 'For staff.';
 
+ALTER TABLE ONLY public.counts
+    ADD CONSTRAINT counts_pkey PRIMARY KEY (of, span, since, visibility, status, provider_id, dated, slot);
+
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_of_a_request_are_numbered UNIQUE (image_request_id, seq);
 
@@ -338,6 +436,10 @@ CREATE INDEX events_in_order ON public.events USING btree (xid, id);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
+CREATE INDEX image_requests_by_end_date ON public.image_requests USING btree (end_date) WHERE (end_date IS NOT NULL);
+
+CREATE INDEX image_requests_by_instance ON public.image_requests USING btree (instance);
+
 CREATE INDEX image_requests_by_name ON public.image_requests USING btree (name, id);
 
 CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, start_date, id);
@@ -349,6 +451,8 @@ CREATE INDEX image_requests_by_start_date ON public.image_requests USING btree (
 CREATE INDEX image_requests_by_status ON public.image_requests USING btree (status, id);
 
 CREATE INDEX image_requests_by_tag ON public.image_requests USING gin (tags);
+
+CREATE INDEX versions_by_end_date ON public.versions USING btree (end_date) WHERE (end_date IS NOT NULL);
 
 CREATE INDEX versions_by_instance ON public.versions USING btree (instance);
 
@@ -367,6 +471,18 @@ CREATE TRIGGER events_are_append_only BEFORE DELETE OR UPDATE ON public.events F
 CREATE TRIGGER events_are_not_emptied BEFORE TRUNCATE ON public.events FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change();
 
 CREATE TRIGGER events_have_their_place BEFORE INSERT ON public.events FOR EACH ROW EXECUTE FUNCTION public.place_event();
+
+CREATE TRIGGER image_requests_added AFTER INSERT ON public.image_requests REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_image_requests();
+
+CREATE TRIGGER image_requests_changed AFTER UPDATE ON public.image_requests REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_image_requests();
+
+CREATE TRIGGER image_requests_removed AFTER DELETE ON public.image_requests REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.count_image_requests();
+
+CREATE TRIGGER versions_added AFTER INSERT ON public.versions REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
+
+CREATE TRIGGER versions_changed AFTER UPDATE ON public.versions REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
+
+CREATE TRIGGER versions_removed AFTER DELETE ON public.versions REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_image_request_id_fkey FOREIGN KEY (image_request_id) REFERENCES public.image_requests(id);

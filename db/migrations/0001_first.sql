@@ -56,6 +56,8 @@ CREATE INDEX image_requests_by_status ON image_requests (status, id);
 CREATE INDEX image_requests_by_owner ON image_requests (created_by, start_date, id);
 CREATE INDEX image_requests_by_tag ON image_requests USING gin (tags);
 CREATE INDEX image_requests_by_shared_with ON image_requests USING gin (shared_with);
+CREATE INDEX image_requests_by_end_date ON image_requests (end_date) WHERE end_date IS NOT NULL;
+CREATE INDEX image_requests_by_instance ON image_requests (instance);
 
 CREATE TABLE versions (
   id               uuid PRIMARY KEY,
@@ -156,7 +158,96 @@ CREATE INDEX versions_by_start_date ON versions (start_date, id);
 CREATE INDEX versions_in_queue ON versions (status, provider_id, start_date, id);
 CREATE INDEX versions_by_status ON versions (status, id);
 CREATE INDEX versions_by_instance ON versions (instance);
+CREATE INDEX versions_by_end_date ON versions (end_date) WHERE end_date IS NOT NULL;
 CREATE INDEX versions_by_lease ON versions (lease_expires_at) WHERE status = 'IMAGING';
+
+CREATE TABLE counts (
+  of          text COLLATE "C" NOT NULL CHECK (of IN ('image_requests', 'versions')),
+  span        text COLLATE "C" NOT NULL CHECK (span IN ('ALL', 'MONTH', 'DAY')),
+  since       date NOT NULL,
+  visibility  text COLLATE "C" NOT NULL,
+  status      text COLLATE "C" NOT NULL,
+  provider_id integer NOT NULL,
+  dated       boolean NOT NULL,
+  slot        integer NOT NULL,
+  n           bigint NOT NULL,
+  PRIMARY KEY (of, span, since, visibility, status, provider_id, dated, slot)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE counts IS 'How many rows the tables have, kept in the transactions that change them: the sum of n over all slots. Lists are counted, and their pages found, without a look at their rows.';
+COMMENT ON COLUMN counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC.';
+COMMENT ON COLUMN counts.since IS 'The first day of the span.';
+COMMENT ON COLUMN counts.visibility IS 'Of image requests; empty for versions.';
+COMMENT ON COLUMN counts.dated IS 'Whether they have an end date; whether that has come, only the time can tell.';
+COMMENT ON COLUMN counts.slot IS 'Writers do not wait for each other: each takes a slot of its own. A slot by itself means nothing, and may be below zero.';
+
+-- The first slot that nobody writes to until the transaction ends; only if all are taken, one to wait for.
+CREATE FUNCTION count_slot() RETURNS integer LANGUAGE plpgsql AS $$
+BEGIN
+  FOR slot IN 0..15 LOOP
+    IF pg_try_advisory_xact_lock(1129270868, slot) THEN
+      RETURN slot;
+    END IF;
+  END LOOP;
+  PERFORM pg_advisory_xact_lock(1129270868, pg_backend_pid() % 16);
+  RETURN pg_backend_pid() % 16;
+END $$;
+
+-- Rows that do not change where they are counted cancel out, and nothing is written.
+CREATE FUNCTION count_image_requests() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO counts
+    SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO counts
+    SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSE
+    INSERT INTO counts
+    SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER image_requests_added AFTER INSERT ON image_requests REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_image_requests();
+CREATE TRIGGER image_requests_changed AFTER UPDATE ON image_requests REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_image_requests();
+CREATE TRIGGER image_requests_removed AFTER DELETE ON image_requests REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_image_requests();
+CREATE FUNCTION count_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO counts
+    SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO counts
+    SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  ELSE
+    INSERT INTO counts
+    SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
+    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
+    ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER versions_added AFTER INSERT ON versions REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_versions();
+CREATE TRIGGER versions_changed AFTER UPDATE ON versions REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION count_versions();
+CREATE TRIGGER versions_removed AFTER DELETE ON versions REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION count_versions();
 
 CREATE TABLE events (
   id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,81 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"imagerequests/imaging"
+)
+
+// keptAndThere compares what is kept of a table with its rows, span by span.
+const keptAndThere = `
+	WITH kept AS (SELECT span, since, visibility, status, provider_id, dated, sum(n) AS n FROM counts WHERE of = '%[1]s' GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0),
+	there AS (
+		SELECT s.span, s.since, %[2]s AS visibility, r.status, r.provider_id, r.end_date IS NOT NULL AS dated, count(*) AS n
+		FROM %[1]s AS r, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', r.start_date)::date), ('DAY', r.start_date::date)) AS s (span, since)
+		WHERE s.span = 'ALL' OR %[3]t GROUP BY 1, 2, 3, 4, 5, 6)
+	SELECT coalesce(string_agg(x::text, ' '), '') FROM (
+		(SELECT 'kept', kept.* FROM kept EXCEPT ALL SELECT 'kept', there.* FROM there) UNION ALL (SELECT 'there', there.* FROM there EXCEPT ALL SELECT 'there', kept.* FROM kept)) AS x`
+
+func (b bench) checkCounts(t *testing.T) {
+	t.Helper()
+	for _, query := range []string{fmt.Sprintf(keptAndThere, "image_requests", "r.visibility", true), fmt.Sprintf(keptAndThere, "versions", "''", false)} {
+		if wrong := one[string](t, b.sql, query); wrong != "" {
+			t.Error("what is kept, and what is there: ", wrong)
+		}
+	}
+}
+
+// Whatever many do at once, the counts that are kept are those of the rows.
+func TestCountsAreThoseOfTheRows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var there []*imaging.Version
+	for range 12 {
+		there = append(there, b.request(t, ann, image()))
+	}
+	b.checkCounts(t)
+	_, errs := all(t.Context(), 120, func(ctx context.Context, i int) (*imaging.Outcome, error) {
+		v := there[rand.IntN(len(there))]
+		switch i % 6 {
+		case 0:
+			in := image()
+			in.Visibility, in.Provider = pickOne(imaging.Public, imaging.Private), pickOne(1, 2)
+			_, err := b.RequestImage(ctx, ann, in)
+			return nil, err
+		case 1:
+			_, err := b.EditImageRequest(ctx, ann, imaging.EditImageRequestInput{ImageRequest: v.ImageRequestID, Visibility: new(pickOne(imaging.Public, imaging.Private))})
+			return nil, err
+		case 2:
+			end := imaging.SetTo(pickOne(nil, new(time.Now().AddDate(1, 0, 0))))
+			_, err := b.EditImageRequest(ctx, ann, imaging.EditImageRequestInput{ImageRequest: v.ImageRequestID, EndDate: end})
+			return nil, err
+		case 3:
+			r, err := b.ImageRequest(ctx, admin, v.ImageRequestID)
+			if err != nil {
+				return nil, err
+			}
+			in := imaging.DecisionInput{Version: r.Newest().ID, Revision: r.Revision, Message: new("because")}
+			return b.Step(ctx, reviewer, in.Version, in.Step(pickOne(imaging.Approve, imaging.Deny)))
+		case 4:
+			in := imaging.RemarkInput{Version: v.ID}
+			return b.Step(ctx, ann, v.ID, in.Step(pickOne(imaging.Cancel, imaging.Resubmit)))
+		default:
+			return b.ClaimVersion(ctx, worker, imaging.ClaimVersionInput{Provider: pickOne(1, 2), LeaseSeconds: 60})
+		}
+	})
+	for code, n := range codes(errs) {
+		if code != "" && code != imaging.Conflict {
+			t.Errorf("%d times %s", n, code)
+		}
+	}
+	b.checkCounts(t)
+	if n := one[int](t, b.sql, "SELECT count(*) FROM counts WHERE slot > 15 OR slot < 0"); n != 0 {
+		t.Errorf("%d rows beyond the slots", n)
+	}
+}
+
+func pickOne[T any](from ...T) T { return from[rand.IntN(len(from))] }
