@@ -147,5 +147,6 @@ func TestReadAfterTheConnectionDied(t *testing.T) {
 		must(t, err)
 		_, err = safe(t, config()).Exec("SELECT pg_terminate_backend($1::int)", pid[0])
 		must(t, err)
+		waitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = "+pid[0]+")")
 	}
 }
