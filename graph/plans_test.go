@@ -135,7 +135,7 @@ func TestPlannedAnswers(t *testing.T) {
 	pick := func(from []string) string { return from[rnd.IntN(len(from))] }
 	maybe := func(v any) any { return []any{nil, v}[rnd.IntN(2)] }
 	users := append(slices.Sorted(maps.Keys(lifeActors)), "")
-	const documents = 400
+	const documents = 200
 	answered := 0
 	for range documents {
 		text := plantest.Document(schema, rnd.IntN, planRoots, planTypes)

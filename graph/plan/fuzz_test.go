@@ -15,7 +15,7 @@ import (
 	"imagerequests/graph/plan/plantest"
 )
 
-var documents = flag.Int("plans.documents", 2000, "how many random documents TestPlans sends")
+var documents = flag.Int("plans.documents", 1000, "how many random documents TestPlans sends")
 
 var roots = plantest.Roots{
 	"imageRequest":  {`(id: "813557f2-f808-11e3-8ef5-b2227cce2b54")`, `(id: $id)`},
@@ -87,7 +87,7 @@ func TestPlans(t *testing.T) {
 	t.Logf("seed %d", seed)
 	var all struct {
 		sync.Mutex
-		valid, planned, kept int
+		valid, planned int
 	}
 	var wg sync.WaitGroup
 	for worker := range workers {
@@ -104,7 +104,7 @@ func TestPlans(t *testing.T) {
 			}
 			all.Lock()
 			defer all.Unlock()
-			all.valid, all.planned = all.valid+valid, all.planned+p.planned
+			all.valid, all.planned = all.valid+valid, all.planned+int(p.planned.Load())
 		})
 	}
 	wg.Wait()

@@ -79,7 +79,7 @@ func TestLongPlansAreNone(t *testing.T) {
 	p.document = *parse(text.String())
 	p.found.requests = nil
 	answer(t, p.with, nil)
-	if p.planned != 0 {
+	if p.planned.Load() != 0 {
 		t.Error("it was planned")
 	}
 	if _, steps := p.plans.Kept(); steps > plan.MostSteps {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -36,13 +37,13 @@ type found struct {
 type query struct {
 	generated.QueryResolver // nil: what has no plan is not asked for
 	*found
-	planned *int
+	planned *atomic.Int64
 }
 
 func (q query) narrow(ctx context.Context) narrow {
 	c := plan.Columns(ctx)
 	if c != nil {
-		*q.planned++
+		q.planned.Add(1)
 	}
 	if q.whole {
 		c = nil
@@ -144,7 +145,7 @@ func parse(text string) *document {
 type pair struct {
 	found
 	document
-	planned      int
+	planned      atomic.Int64
 	plans        plan.Plans
 	with, wholly *executor.Executor
 }

@@ -15,7 +15,7 @@ import (
 // out is an answer that is being written, and then a graphql.Marshaler that is sent once.
 type out struct {
 	b    []byte
-	ctx  context.Context // of the field, for what asks the database //nolint:containedctx // it lives no longer
+	ctx  context.Context //nolint:containedctx // of the field, for what asks the database; it lives no longer
 	left bool            // for gqlgen to tell
 }
 
@@ -75,7 +75,8 @@ func (o *out) texts(list []string) {
 	o.b = append(o.b, ']')
 }
 
-// textsIf writes a list that may be null.
+// What may be null.
+
 func (o *out) textsIf(list []string) {
 	if list == nil {
 		o.null()
@@ -83,8 +84,6 @@ func (o *out) textsIf(list []string) {
 	}
 	o.texts(list)
 }
-
-// The rest may be null, too.
 
 func (o *out) textIf(s *string) {
 	if s == nil {
@@ -110,7 +109,8 @@ func (o *out) timeIf(t *time.Time) {
 	o.time(*t)
 }
 
-// truth writes what the database was asked for.
+// What the database was asked for. If it failed, gqlgen asks again and tells.
+
 func (o *out) truth(v bool, err error) {
 	if err != nil {
 		o.left = true

@@ -65,7 +65,7 @@ func TestEachFieldAlone(t *testing.T) {
 			}
 			text := before + f.Name + after
 			p.document = *parse(text)
-			for range 20 {
+			for range 8 {
 				p.found = rnd.found()
 				p.found.err = nil
 				data, problems := answer(t, p.with, nil)
@@ -85,8 +85,8 @@ func TestEachFieldAlone(t *testing.T) {
 	ask(`{ versions { `, " } }", "VersionConnection", 4)
 	ask(`{ node(id: `+id+`) { ... on ImageRequest { `, " } } }", "ImageRequest", 3)
 	ask(`{ nodes(ids: []) { ... on Version { `, " } } }", "Version", 3)
-	if p.planned < 20*asked || asked < 500 {
-		t.Errorf("%d fields, %d answers planned", asked, p.planned)
+	if p.planned.Load() < int64(8*asked) || asked < 500 {
+		t.Errorf("%d fields, %d answers planned", asked, p.planned.Load())
 	}
 }
 
