@@ -230,7 +230,7 @@ func TestSchema(t *testing.T) {
 func TestTablesHaveComments(t *testing.T) {
 	t.Parallel()
 	pool := dbtest.SQL(t, dbtest.Config(t))
-	same(t, 7, one[int](t, pool, "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"))
+	same(t, 8, one[int](t, pool, "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"))
 	same(t, "", one[string](t, pool, `SELECT coalesce(string_agg(c.relname, ', '), '') FROM pg_class c
 		LEFT JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
 		WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND coalesce(d.description, '') = ''`))
