@@ -214,6 +214,7 @@ func (s *Store) create(ctx context.Context, a imaging.Actor, operation string, i
 	if err != nil {
 		return nil, s.withInTheWay(ctx, a, w.Instance, err)
 	}
+	imaging.Redact(a, version.ImageRequest) // of one version more, the others are told, too
 	return version, nil
 }
 

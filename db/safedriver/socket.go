@@ -62,7 +62,7 @@ func (s *socket) follow(b []byte) bool {
 			return true
 		}
 		length := binary.BigEndian.Uint32(s.head[1:])
-		if length < 4 || length > maxMessage {
+		if length < 4 || length > maxMessage || s.head[0] == 'Z' && length != 5 {
 			return false
 		}
 		s.nhead, s.left, s.body = 0, int(length)-4, 0

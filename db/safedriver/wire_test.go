@@ -131,6 +131,9 @@ func TestFollow(t *testing.T) {
 		if s.follow([]byte("D\x00\x00\x00\x03")) || s.follow([]byte("DABCD")) && s.follow([]byte("\xff\xff\xff\xff\xff")) {
 			t.Error("an impossible length passed")
 		}
+		if (&socket{login: time.NewTimer(time.Hour)}).follow([]byte("Z\x00\x00\x00\x06IE")) {
+			t.Error("two states of one transaction passed")
+		}
 	}
 }
 
