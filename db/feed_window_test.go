@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"slices"
 	"testing"
 
 	"imagerequests/db"
@@ -89,7 +90,10 @@ func TestSubscribersBeyondTheHorizon(t *testing.T) {
 	between := one[int64](t, b.sql, "SELECT max(id) FROM events WHERE image_request_id = $1", s.id.String())
 	mark := b.mark(t)
 	same(t, []int64{between}, idsOf(now.until(t, mark)))
-	told := filtered(idsOf(after.until(t, mark)), func(id int64) bool { return id >= events[0].ID }) // of other requests there may be more
+	// Of other requests there may be more: a transaction of any database of the server holds the horizon back.
+	told := filtered(idsOf(after.until(t, mark)), func(id int64) bool {
+		return id == between || slices.ContainsFunc(events, func(e *imaging.Event) bool { return e.ID == id })
+	})
 	same(t, []int64{between, events[2].ID}, told)
 	same(t, 0, len(ofOne.until(t, func(e *imaging.Event) bool { return e.ID == events[2].ID })))
 }
