@@ -7,6 +7,7 @@ import (
 
 	"github.com/uptrace/bun"
 
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -33,12 +34,15 @@ func (p *picked) with(q *bun.SelectQuery) *bun.SelectQuery {
 	return q
 }
 
-// key is the column of the request's id that versions are found by.
-func (p *picked) key() string {
-	if len(p.version) == 0 {
-		return "image_request.id"
-	}
-	return "version.image_request_id"
+// fromRanked is from for the requests of the versions whose keys and places the query selects: behind each version of those
+// is its rank among them.
+func (p *picked) fromRanked(idb bun.IDB, keys *bun.SelectQuery, o imaging.Order) *bun.SelectQuery {
+	direction := bun.Safe(o.Direction)
+	ranked := idb.NewSelect().TableExpr("(?) AS page", keys).ColumnExpr("page.id, page.image_request_id").
+		ColumnExpr("row_number() OVER (ORDER BY page.place ?, page.id ?) AS rank", direction, direction)
+	return p.from(idb).ColumnExpr("ranked.rank").WithQuery(bun.NewWithQuery("ranked", ranked).Materialized()).
+		Join("LEFT JOIN ranked ON ranked.id = version.id").Where("image_request.id IN (SELECT image_request_id FROM ranked)").
+		OrderExpr("image_request.id, version.ordinal")
 }
 
 // inOrder lets the rows of a request come one after the other, the oldest version first.
@@ -54,29 +58,40 @@ func (p *picked) inOrder(q *bun.SelectQuery, o imaging.Order) *bun.SelectQuery {
 type gathering struct {
 	*picked
 	requests []*imaging.ImageRequest
+	ranked   map[int]*imaging.Version // of a list of versions, by their places: what rows have behind their columns
 }
 
-// row takes the next row.
-func (g *gathering) row(values []driver.Value) error {
-	c := cells{values: values}
+// take takes the next row.
+func (g *gathering) take(c cells) error {
 	r := g.request(&c)
 	if len(g.version) > 0 {
-		v := &imaging.Version{ImageRequest: r}
+		of := &struct { // made in one go
+			imaging.Version
+			imaging.Provider
+		}{}
+		v := &of.Version
+		v.ImageRequest, v.ImageRequestID, v.Provider = r, r.ID, &of.Provider
 		fill(v, g.picked.version, &c)
-		if v.Provider = (&imaging.Provider{ID: v.ProviderID}); len(g.provider) > 0 {
+		if v.Provider.ID = v.ProviderID; len(g.provider) > 0 {
 			fill(v.Provider, g.provider, &c)
 		}
 		r.Versions = append(r.Versions, v)
+		if g.ranked != nil && !c.null() {
+			g.ranked[c.number()] = v
+		}
 	}
 	return c.err
 }
+
+// row is take of a prepared read.
+func (g *gathering) row(r safedriver.Row) error { return g.take(cells{row: r}) }
 
 // request is the one that the row is of: the last one, or a new one.
 func (g *gathering) request(c *cells) *imaging.ImageRequest {
 	if n := len(g.requests); n > 0 && len(g.version) > 0 {
 		ahead := *c
 		if last := g.requests[n-1]; ahead.id() == last.ID { // the id is the first column
-			c.values = c.values[len(g.picked.request):]
+			c.skip(len(g.picked.request))
 			return last
 		}
 	}
@@ -93,21 +108,33 @@ func fill[T any](to *T, columns []columnOf[T], from *cells) {
 }
 
 // all gathers the rows of a query.
-func (p *picked) all(rows *sql.Rows) (_ []*imaging.ImageRequest, err error) {
+func (g *gathering) all(rows *sql.Rows) (err error) {
 	defer func() { err = errors.Join(err, rows.Close(), rows.Err()) }()
-	g := gathering{picked: p, requests: []*imaging.ImageRequest{}}
-	values := make([]driver.Value, len(p.request)+len(p.version)+len(p.provider))
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	values := make([]driver.Value, len(columns))
 	to := make([]any, len(values))
 	for i := range values {
 		to[i] = (*any)(&values[i])
 	}
 	for rows.Next() {
 		if err := rows.Scan(to...); err != nil {
-			return nil, err
+			return err
 		}
-		if err := g.row(values); err != nil {
-			return nil, err
+		if err := g.take(cells{values: values}); err != nil {
+			return err
 		}
 	}
-	return g.requests, nil
+	return nil
+}
+
+// inPlace are the versions of a list of versions, in its order.
+func (g *gathering) inPlace() []*imaging.Version {
+	versions := make([]*imaging.Version, len(g.ranked))
+	for place, v := range g.ranked {
+		versions[place-1] = v
+	}
+	return versions
 }

@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -90,13 +92,24 @@ func (b *batches) leave(c *creation) {
 // all carries out batches until nobody waits.
 func (b *batches) all() {
 	for batch := b.next(); len(batch) > 0; batch = b.next() {
-		ctx, cancel := context.WithTimeout(b.life, batchTime)
-		b.run(ctx, batch)
-		cancel()
+		b.carryOut(batch)
+	}
+}
+
+// carryOut lets each of a batch know how it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
+func (b *batches) carryOut(batch []*creation) {
+	ctx, cancel := context.WithTimeout(b.life, batchTime)
+	defer cancel()
+	defer func() {
+		cause := recover()
 		for _, c := range batch {
+			if cause != nil {
+				c.version, c.err = nil, fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			}
 			close(c.done)
 		}
-	}
+	}()
+	b.run(ctx, batch)
 }
 
 func (b *batches) next() []*creation {
@@ -133,7 +146,7 @@ func (s *Store) inBatch(ctx context.Context, a imaging.Actor, in *imaging.Reques
 	if err := s.batches.do(ctx, c); err != nil {
 		return nil, s.translate(err)
 	}
-	return c.version, c.err
+	return c.version, s.translate(c.err)
 }
 
 // batch carries out creates in one transaction: all that nothing stands against. Postgres has the last word, by its
@@ -141,7 +154,8 @@ func (s *Store) inBatch(ctx context.Context, a imaging.Actor, in *imaging.Reques
 // knows whether it has stored them, all are told so.
 func (s *Store) batch(ctx context.Context, all []*creation) {
 	var done map[*creation]*imaging.Version
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+	// Who asks for one of them may write, else it would not be here: what holds for the first holds for all.
+	err := s.inTx(ctx, all[0].actor, func(ctx context.Context, tx bun.Tx) (err error) {
 		var rows rows
 		if done, err = rows.create(ctx, tx, all); err != nil || len(done) == 0 {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,15 +122,16 @@ func held(t *testing.T) (b bench, release func()) {
 // blocked is the server process that waits for the provider, once there is one.
 func (b bench) blocked(t *testing.T) int {
 	t.Helper()
-	for {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
 		pid := one[int](t, b.sql, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0")
 		if pid != 0 {
 			return pid
 		}
-		if t.Context().Err() != nil {
-			t.Fatal("no batch waits")
-		}
 	}
+	t.Fatal("no batch waits")
+	return 0
 }
 
 // outcome is what came of a create that goes on beside.
@@ -213,5 +215,19 @@ func TestCreateInAClosedStore(t *testing.T) {
 	defer cancel()
 	if _, err := b.RequestImage(ctx, ann, image()); imaging.CodeOf(err) != imaging.Unavailable {
 		t.Errorf("a closed store says %v", err)
+	}
+}
+
+// A panic in a batch is an error of those in it, told without its inside, and the next batch begins.
+func TestBatchThatPanics(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.BreakBatches()
+	_, errs := all(t.Context(), 8, func(ctx context.Context, _ int) (*imaging.Version, error) { return b.RequestImage(ctx, ann, image()) })
+	same(t, map[imaging.Code]int{imaging.Internal: 8}, codes(errs))
+	for _, err := range errs {
+		if e := imaging.All(err)[0]; strings.Contains(e.Message, "broken") {
+			t.Errorf("a client is told %q", e.Message)
+		}
 	}
 }

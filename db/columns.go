@@ -37,7 +37,7 @@ type picked struct {
 // What the rules need: whose it is; where each version stands, and where it is made. And what lists are ordered by, for cursors.
 var (
 	requestNeeds = []string{"id", "created_by", "visibility", "start_date", "name", "status"}
-	versionNeeds = []string{"id", "image_request_id", "provider_id", "status", "start_date"}
+	versionNeeds = []string{"id", "provider_id", "status", "start_date"}
 )
 
 func (c *Columns) pick() *picked {

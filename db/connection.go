@@ -4,16 +4,17 @@ import (
 	"context"
 	"slices"
 
-	"github.com/uptrace/bun"
-
 	"imagerequests/imaging"
 )
 
-// Edge is a row of a list with its cursor.
+// Edge is a row of a list.
 type Edge[T any] struct {
-	Cursor string
 	Node   T
+	cursor func(T) string
 }
+
+// Cursor is its place in the list, made when it is asked for: most readers take no more than the last one.
+func (e *Edge[T]) Cursor() string { return e.cursor(e.Node) }
 
 // Connection is a page of a list.
 type Connection[T any] struct {
@@ -30,13 +31,28 @@ type (
 	VersionEdge            = Edge[*imaging.Version]
 	EventConnection        = Connection[*imaging.Event]
 	EventEdge              = Edge[*imaging.Event]
+	TokenConnection        = Connection[*imaging.Token]
+	TokenEdge              = Edge[*imaging.Token]
 )
 
 // PageInfo says where a page begins and ends, and whether there is more beyond it.
 type PageInfo struct {
-	StartCursor    *string
-	EndCursor      *string
+	start, end     func() string // nil for a page without rows
 	next, previous func(context.Context) (bool, error)
+}
+
+// StartCursor is the cursor of the first row; nil if there is none.
+func (p *PageInfo) StartCursor() *string { return ifThere(p.start) }
+
+// EndCursor is that of the last one.
+func (p *PageInfo) EndCursor() *string { return ifThere(p.end) }
+
+func ifThere(cursor func() string) *string {
+	if cursor == nil {
+		return nil
+	}
+	text := cursor()
+	return &text
 }
 
 // HasNextPage tells whether there is more in the direction of the list's end. Only for a page that was read backwards from
@@ -60,30 +76,36 @@ func (c *Connection[T]) Nodes() []T {
 func (c *Connection[T]) TotalCount(ctx context.Context) (int, error) { return c.count(ctx) }
 
 // connect makes a page of the rows of a list that the cut has read, one further than it asks for if there are more.
-func connect[T any](s *Store, c *cut, rows []T, cursor func(T) string, list func() *bun.SelectQuery, count func(context.Context) (int, error)) *Connection[T] {
+// There tells whether a cut has rows.
+func connect[T any](c *cut, rows []T, cursor func(T) string, there func(context.Context, *cut) (bool, error), count func(context.Context) (int, error)) *Connection[T] {
 	more := len(rows) > c.n
 	rows = rows[:min(len(rows), c.n)]
 	if c.fromEnd {
 		slices.Reverse(rows)
 	}
-	page := &Connection[T]{Edges: make([]*Edge[T], len(rows)), PageInfo: &PageInfo{}, count: count}
-	for i, row := range rows {
-		page.Edges[i] = &Edge[T]{Cursor: cursor(row), Node: row}
-	}
-	info := page.PageInfo
-	info.next = func(context.Context) (bool, error) { return more, nil }
-	info.previous = func(ctx context.Context) (bool, error) { // its row may be gone by now
+	next := func(context.Context) (bool, error) { return more, nil }
+	previous := func(ctx context.Context) (bool, error) { // its row may be gone by now
 		if c.origin == nil {
 			return false, nil
 		}
-		there, err := c.beside(list(), *c.origin).Exists(ctx)
-		return there, s.translate(err)
+		return there(ctx, c.beyond())
 	}
 	if c.fromEnd {
-		info.next, info.previous = info.previous, info.next
+		next, previous = previous, next
 	}
-	if len(rows) > 0 {
-		info.StartCursor, info.EndCursor = &page.Edges[0].Cursor, &page.Edges[len(rows)-1].Cursor
+	return NewConnection(rows, cursor, count, next, previous)
+}
+
+// NewConnection is a page of rows that are at hand. What only the database knows is asked for when it is wanted.
+func NewConnection[T any](rows []T, cursor func(T) string, count func(context.Context) (int, error), next, previous func(context.Context) (bool, error)) *Connection[T] {
+	edges, all := make([]*Edge[T], len(rows)), make([]Edge[T], len(rows))
+	for i, row := range rows {
+		all[i] = Edge[T]{row, cursor}
+		edges[i] = &all[i]
 	}
-	return page
+	c := &Connection[T]{Edges: edges, PageInfo: &PageInfo{next: next, previous: previous}, count: count}
+	if n := len(edges); n > 0 {
+		c.PageInfo.start, c.PageInfo.end = edges[0].Cursor, edges[n-1].Cursor
+	}
+	return c
 }

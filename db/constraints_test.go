@@ -18,9 +18,9 @@ const (
 	goodProvider = "INSERT INTO providers VALUES (1, 'one', true, false), (2, 'two', true, false)"
 	goodRequest  = `INSERT INTO image_requests VALUES ('00000000-0000-0000-0000-000000000001', 'n', NULL, '', '{}', 'ann', 'PUBLIC', '{}',
 		now(), NULL, 1, 0, 'PENDING', '00000000-0000-0000-0000-00000000000f', 1, '')`
-	goodVersion = `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, authors, start_date, status)
+	goodVersion = `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, authors, start_date, status, name)
 		VALUES ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000001', 1, '00000000-0000-0000-0000-000000000002', '1', '',
-		'00000000-0000-0000-0000-00000000000f', 1, '', '', '', 'ann', '{ann}', now(), 'PENDING')`
+		'00000000-0000-0000-0000-00000000000f', 1, '', '', '', 'ann', '{ann}', now(), 'PENDING', 'n')`
 	goodEvent = `INSERT INTO events (image_request_id, seq, at, actor, action, changes) VALUES ('00000000-0000-0000-0000-000000000001', 1, now(), '', 'X', '{}')`
 	goodKey   = `INSERT INTO idempotency_keys VALUES ('ann', 'k', sha256(''), '00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002')`
 	goodToken = `INSERT INTO tokens VALUES ('00000000-0000-0000-0000-000000000003', 'ann', '{WORKER}', '{1}', sha256(''), now(), NULL, NULL)`

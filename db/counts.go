@@ -7,6 +7,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
 
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -14,9 +15,14 @@ import (
 // status, provider, visibility, and whether there is an end date. The rest is looked up: what only the actor sees, and what
 // has an end date that is still to come.
 type tally struct {
-	table string
-	actor imaging.Actor
-	f     *imaging.Filter
+	table  string
+	actor  imaging.Actor
+	f      *imaging.Filter
+	theirs rule // of what the actor sees and not everybody; nil: there is nothing
+}
+
+func tallyOf(table string, a imaging.Actor, f *imaging.Filter) tally {
+	return tally{table, a, f, privateTo(kindOf(a), values(a))}
 }
 
 // tallied tells whether a list can be counted so.
@@ -28,38 +34,48 @@ func tallied(table string, a imaging.Actor, f *imaging.Filter) bool {
 // parts are queries that each answer rows of a start date and how many there are (below zero: too many were counted); their
 // sum is the whole list. A span is ALL, MONTH or DAY.
 func (t tally) parts(idb bun.IDB, span string) *bun.SelectQuery {
-	kept := idb.NewSelect().TableExpr("counts").ColumnExpr("since, n").Where("of = ?", t.table+"s").Where("span = ?", span)
-	if t.f.Ended != nil {
-		kept = kept.Where("dated = ?", *t.f.Ended)
-	}
-	if t.f.Status != nil {
-		kept = kept.Where("status = ANY (?)", pgdialect.Array(t.f.Status))
-	}
-	kept = equal(equal(kept, "provider_id = ?", t.f.Provider), "visibility = ?", t.f.Visibility)
-	if !t.actor.Staff() {
-		kept = kept.Where("visibility = 'PUBLIC'")
-	}
-	all := kept
+	all := t.kept(idb, span, 1)
 	if t.f.Ended != nil { // an end date to come: not ended, though dated
 		sign, either := 1, *t.f
 		if *t.f.Ended {
 			sign = -1
 		}
+		all = all.Where("dated = ?", *t.f.Ended)
 		either.Ended = nil
-		planned := t.rows(idb, span, sign, &either).Where(t.table + ".end_date > now()")
+		everybody := t.actor
 		if !t.actor.Staff() {
-			planned = planned.Where("image_request.visibility = 'PUBLIC'")
+			everybody = imaging.Actor{} // what the counts are of
+		}
+		planned := t.each(wanted(idb, t.table, everybody, &either), span, sign).Where(t.table + ".end_date > now()")
+		if span == "ALL" && t.table == requestTable { // which days end how many is kept
+			planned = planned.Where(t.table + ".end_date < (" + today + " + 1) AT TIME ZONE 'UTC'").
+				UnionAll(t.kept(idb, "END", sign).Where("since > " + today))
 		}
 		all = all.UnionAll(planned)
 	}
-	if !t.actor.Staff() && t.actor.SignedIn() { // others see nothing else
-		all = all.UnionAll(t.rows(idb, span, 1, t.f).Where("image_request.visibility <> 'PUBLIC'"))
+	if t.theirs != nil {
+		all = all.UnionAll(t.each(wantedOf(idb, t.table, t.f, t.theirs), span, 1))
 	}
 	return all
 }
 
-// rows is one for each row of the list itself.
-func (t tally) rows(idb bun.IDB, span string, n int, f *imaging.Filter) *bun.SelectQuery {
+const today = "(now() AT TIME ZONE 'UTC')::date"
+
+// kept is what is kept of a span, each row n times.
+func (t tally) kept(idb bun.IDB, span string, n int) *bun.SelectQuery {
+	q := idb.NewSelect().TableExpr("counts").ColumnExpr("since, n * ? AS n", n).Where("of = ?", t.table+"s").Where("span = ?", span)
+	if t.f.Status != nil {
+		q = q.Where("status = ANY (?)", pgdialect.Array(t.f.Status))
+	}
+	q = equal(equal(q, "provider_id = ?", t.f.Provider), "visibility = ?", t.f.Visibility)
+	if !t.actor.Staff() {
+		q = q.Where("visibility = 'PUBLIC'")
+	}
+	return q
+}
+
+// each counts each row of a list as n, in the span of its start date.
+func (t tally) each(rows *bun.SelectQuery, span string, n int) *bun.SelectQuery {
 	since := "DATE '1970-01-01'"
 	switch span {
 	case "MONTH":
@@ -67,7 +83,7 @@ func (t tally) rows(idb bun.IDB, span string, n int, f *imaging.Filter) *bun.Sel
 	case "DAY":
 		since = "(" + t.table + ".start_date AT TIME ZONE 'UTC')::date"
 	}
-	return wanted(idb, t.table, t.actor, f).ColumnExpr(since+" AS since").ColumnExpr("?::bigint AS n", n)
+	return rows.ColumnExpr(since+" AS since").ColumnExpr("?::bigint AS n", n)
 }
 
 // count is how many rows the list has for the actor, exactly.
@@ -77,9 +93,24 @@ func (s *Store) count(ctx context.Context, table string, a imaging.Actor, f *ima
 		return int(n), s.translate(err)
 	}
 	var n int
-	parts := tally{table, a, f}.parts(s.db, "ALL")
-	err := s.db.NewSelect().TableExpr("(?) AS part", parts).ColumnExpr("coalesce(sum(n), 0)::bigint").Scan(ctx, &n)
-	return n, s.translate(err)
+	if !usual(table, f) {
+		err := tallyOf(table, a, f).sum(s.db).Scan(ctx, &n)
+		return n, s.translate(err)
+	}
+	kind := kindOf(a)
+	err := s.ask(ctx, a, hotKey{"count of " + table + "s", kind, ""}, func(asks asking) *bun.SelectQuery {
+		return tally{table, a, f, privateTo(kind, asks)}.sum(s.db)
+	}, func(r safedriver.Row) error {
+		c := cells{row: r}
+		n = c.number()
+		return c.err
+	})
+	return n, err
+}
+
+// sum is how many rows the list has.
+func (t tally) sum(idb bun.IDB) *bun.SelectQuery {
+	return idb.NewSelect().TableExpr("(?) AS part", t.parts(idb, "ALL")).ColumnExpr("coalesce(sum(n), 0)::bigint")
 }
 
 // skip finds the day that the row at the offset of a list by start date is of, so that only its own day must be passed over:

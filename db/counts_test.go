@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,8 +16,9 @@ const keptAndThere = `
 	WITH kept AS (SELECT span, since, visibility, status, provider_id, dated, sum(n) AS n FROM counts WHERE of = '%[1]s' GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0),
 	there AS (
 		SELECT s.span, s.since, %[2]s AS visibility, r.status, r.provider_id, r.end_date IS NOT NULL AS dated, count(*) AS n
-		FROM %[1]s AS r, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', r.start_date)::date), ('DAY', r.start_date::date)) AS s (span, since)
-		WHERE s.span = 'ALL' OR %[3]t GROUP BY 1, 2, 3, 4, 5, 6)
+		FROM %[1]s AS r, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', r.start_date)::date), ('DAY', r.start_date::date),
+			('END', r.end_date::date)) AS s (span, since)
+		WHERE s.since IS NOT NULL AND (s.span = 'ALL' OR %[3]t) GROUP BY 1, 2, 3, 4, 5, 6)
 	SELECT coalesce(string_agg(x::text, ' '), '') FROM (
 		(SELECT 'kept', kept.* FROM kept EXCEPT ALL SELECT 'kept', there.* FROM there) UNION ALL (SELECT 'there', there.* FROM there EXCEPT ALL SELECT 'there', kept.* FROM kept)) AS x`
 
@@ -79,3 +81,29 @@ func TestCountsAreThoseOfTheRows(t *testing.T) {
 }
 
 func pickOne[T any](from ...T) T { return from[rand.IntN(len(from))] }
+
+// What will end is no longer counted as soon as its end has come, also on the day itself.
+func TestWhatWillEndIsCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, ends := range []string{"NULL", "now() - interval '1 second'", "now() - interval '1 day'", "(today + 1) AT TIME ZONE 'UTC' - interval '1 microsecond'",
+		"(today + 1) AT TIME ZONE 'UTC'", "now() + interval '1 year'"} {
+		for _, visibility := range []imaging.Visibility{imaging.Public, imaging.Private} {
+			in := image()
+			in.Visibility = visibility
+			v := b.request(t, ann, in)
+			execute(t, b.sql, "UPDATE image_requests SET end_date = "+strings.ReplaceAll(ends, "today", "(now() AT TIME ZONE 'UTC')::date")+" WHERE id = $1", v.ImageRequestID)
+		}
+	}
+	for _, test := range []struct {
+		actor          imaging.Actor
+		current, ended int
+	}{{imaging.Actor{}, 4, 2}, {ann, 8, 4}, {admin, 8, 4}} {
+		for ended, want := range map[bool]int{false: test.current, true: test.ended} {
+			if got, err := b.CountImageRequests(t.Context(), test.actor, &imaging.Filter{Ended: &ended}); err != nil || got != want {
+				t.Errorf("%s, ended %t: %d, %v, want %d", test.actor.Username, ended, got, err, want)
+			}
+		}
+	}
+	b.checkCounts(t)
+}

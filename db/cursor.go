@@ -56,7 +56,7 @@ func invalid(field, message string) error {
 // orderValue tells whether the value can be compared with the column: anybody can compute a checksum.
 func orderValue(field imaging.OrderField, value string) bool {
 	switch field {
-	case imaging.ByStartDate:
+	case imaging.ByStartDate, imaging.ByCreation:
 		micros, err := strconv.ParseInt(value, 10, 64)
 		return err == nil && imaging.StorableTime(time.UnixMicro(micros))
 	case imaging.ByStatus:
@@ -72,15 +72,17 @@ func orderValue(field imaging.OrderField, value string) bool {
 	}
 }
 
-// column is the column of an order. Versions have the name of their request.
+// column is the column of an order.
 func column(table string, field imaging.OrderField) string {
 	switch field {
 	case imaging.ByName:
-		return requestTable + ".name"
+		return table + ".name"
 	case imaging.ByStatus:
 		return table + ".status"
 	case imaging.BySeq:
 		return table + ".seq"
+	case imaging.ByCreation:
+		return table + ".created_at"
 	default:
 		return table + ".start_date"
 	}
@@ -90,7 +92,7 @@ func column(table string, field imaging.OrderField) string {
 func sqlValue(field imaging.OrderField, value string) any {
 	n, _ := strconv.ParseInt(value, 10, 64) // decodeCursor has seen that it is a number
 	switch field {
-	case imaging.ByStartDate:
+	case imaging.ByStartDate, imaging.ByCreation:
 		return time.UnixMicro(n).UTC()
 	case imaging.BySeq, imaging.ByID:
 		return n

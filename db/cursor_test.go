@@ -72,12 +72,12 @@ func TestBadCursors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, cursor := range badCursors(c.Edges[1].Cursor, imaging.NewestFirst, w) {
+	for what, cursor := range badCursors(c.Edges[1].Cursor(), imaging.NewestFirst, w) {
 		_, after := w.ImageRequests(ctx, admin, imaging.Slice{After: &cursor}, everything, nil)
 		refused(t, after, refusal{imaging.Invalid, "after"})
 		_, before := w.ImageRequests(ctx, admin, imaging.Slice{Before: &cursor}, everything, nil)
 		refused(t, before, refusal{imaging.Invalid, "before"})
-		_, version := w.Versions(ctx, admin, imaging.Slice{After: &c.Edges[1].Cursor}, nil, nil)
+		_, version := w.Versions(ctx, admin, imaging.Slice{After: new(c.Edges[1].Cursor())}, nil, nil)
 		refused(t, version, refusal{imaging.Invalid, "after"})
 		if t.Failed() {
 			t.Fatalf("a cursor with %s: %q", what, cursor)
@@ -211,6 +211,28 @@ func FuzzCursorValue(f *testing.F) {
 		}
 		if err != nil || got != value || gotID != id {
 			t.Errorf("%q %v became %q %v, %v", value, id, got, gotID, err)
+		}
+	})
+}
+
+// A stream goes on after a cursor only if that is one of a stream, and the number in it is one that an event can have.
+func FuzzStreamCursor(f *testing.F) {
+	byID := imaging.Order{Field: imaging.ByID, Direction: imaging.Asc}
+	for _, value := range []string{"0", "1", "-1", "9223372036854775807", "9223372036854775808", "1.5", "", "x", "01"} {
+		f.Add(db.EncodeCursor("stream", byID, value, uuid.Nil), value)
+	}
+	f.Add(db.EncodeCursor("event", byID, "1", uuid.Nil), "+1")
+	f.Fuzz(func(t *testing.T, cursor, value string) {
+		for _, c := range []string{cursor, db.EncodeCursor("stream", byID, value, uuid.Nil)} {
+			got, id, err := db.DecodeCursor("after", c, "stream", byID)
+			if err != nil {
+				refused(t, err, refusal{imaging.Invalid, "after"})
+				continue
+			}
+			same(t, c, db.EncodeCursor("stream", byID, got, id))
+			if _, ok := db.SQLValue(byID.Field, got).(int64); !ok {
+				t.Errorf("%q is %v for SQL", got, db.SQLValue(byID.Field, got))
+			}
 		}
 	})
 }

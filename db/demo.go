@@ -28,7 +28,7 @@ const demoLock = migrationLock + 1
 // LoadDemo puts the demonstration data into the database, unless it is there: two providers, the documented example under
 // its documented id, and requests in other states. It belongs to databases that are meant to be looked at.
 func (s *Store) LoadDemo(ctx context.Context) error {
-	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.inTx(ctx, imaging.Service(), func(ctx context.Context, tx bun.Tx) error {
 		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(?)", demoLock); err != nil { // several may start at once
 			return err
 		}

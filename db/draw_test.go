@@ -96,7 +96,7 @@ func justAfter(t *time.Time) *time.Time {
 
 // someWords are what people search for, and what SQL, LIKE and arrays would take for their own.
 var someWords = []string{
-	"", "ALPHA", "größe", "GRÖSSE", `back\`, "it's", "%", "_", `\`, "a?", "日", "{x", "σοφος", "ΣΟΦΌΣ", "i", "I", "\u0131", "İ", "i\u0307", "ΜM", "strasse", "STRAẞE", "nothing",
+	"", "ALPHA", "größe", "GRÖSSE", `back\`, "it's", "%", "_", `\`, "a?", "日", "{x", "σοφος", "ΣΟΦΌΣ", "i", "I", "\u0131", "İ", "i\u0307", "ΜM", "strasse", "STRAẞE", "nothing", "c++", "+", "...", "3.1", "b-c", "本", "メモ", "ログ", "서", "ที่", "हि", "🙂",
 }
 
 // search is one to three pieces of words of these texts, parted and spelt in any way.

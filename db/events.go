@@ -18,13 +18,13 @@ var bySeq = imaging.Order{Field: imaging.BySeq, Direction: imaging.Asc}
 // Events is a page of what happened to the request, oldest first; nil if the actor may not read its details. The request
 // is one that the actor was shown. INVALID by field for a bad slice or cursor.
 func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageRequest, slice imaging.Slice) (*EventConnection, error) {
-	cut, err := newCut(slice, eventTable, bySeq, nil)
+	page, err := newCut(slice, eventTable, bySeq, nil)
 	if err != nil || !imaging.SeesDetails(a, r) {
 		return nil, err
 	}
 	list := func() *bun.SelectQuery { return s.eventsOf(a, r) }
 	rows := []*imaging.Event{}
-	if err := cut.apply(list()).Scan(ctx, &rows); err != nil {
+	if err := page.apply(list()).Scan(ctx, &rows); err != nil {
 		return nil, s.translate(err)
 	}
 	for i, e := range rows {
@@ -33,7 +33,11 @@ func (s *Store) Events(ctx context.Context, a imaging.Actor, r *imaging.ImageReq
 	cursor := func(e *imaging.Event) string {
 		return encodeCursor(eventTable, bySeq, eventValue(e), uuid.Nil)
 	}
-	return connect(s, cut, rows, cursor, list, func(ctx context.Context) (int, error) {
+	there := func(ctx context.Context, beyond *cut) (bool, error) {
+		found, err := beyond.within(list()).Exists(ctx)
+		return found, s.translate(err)
+	}
+	return connect(page, rows, cursor, there, func(ctx context.Context) (int, error) {
 		n, err := list().Count(ctx)
 		return int(n), s.translate(err)
 	}), nil

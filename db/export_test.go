@@ -4,11 +4,16 @@ import (
 	"context"
 	"io/fs"
 	"reflect"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
+	"imagerequests/db/archive"
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -41,12 +46,12 @@ func (s *Store) Translate(err error) error { return s.translate(err) }
 
 // InTx is inTx.
 func (s *Store) InTx(ctx context.Context, f func(context.Context, bun.Tx) error) error {
-	return s.inTx(ctx, f)
+	return s.inTx(ctx, imaging.Service(), f)
 }
 
 // PutFound stores requests just as they are, each with the event of one that came from elsewhere.
 func (s *Store) PutFound(ctx context.Context, requests ...*imaging.ImageRequest) error {
-	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.inTx(ctx, imaging.Service(), func(ctx context.Context, tx bun.Tx) error {
 		for _, r := range requests {
 			event, err := imaging.Found(r)
 			if err != nil {
@@ -60,9 +65,14 @@ func (s *Store) PutFound(ctx context.Context, requests ...*imaging.ImageRequest)
 	})
 }
 
+// ListSQL is the statement that reads the ids of a list of requests.
+func (s *Store) ListSQL(a imaging.Actor, f *imaging.Filter) string {
+	return wanted(s.db, requestTable, a, f).Column("image_request.id").String()
+}
+
 // Put stores requests just as they are, with all their versions and without events.
 func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) error {
-	return s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return s.inTx(ctx, imaging.Service(), func(ctx context.Context, tx bun.Tx) error {
 		for _, r := range requests {
 			r.SharedSince = max(1, r.SharedSince)
 			if _, err := tx.NewInsert().Model(r).Exec(ctx); err != nil {
@@ -122,3 +132,67 @@ func Fields[T any](s *Store) []Field {
 func ColumnNames() (requests, versions, providers []string) {
 	return namesOf("", requestColumns), namesOf("", versionColumns), namesOf("", providerColumns)
 }
+
+// BreakBatches lets each batch of creates panic.
+func (s *Store) BreakBatches() {
+	s.batches.run = func(context.Context, []*creation) { panic("broken inside") }
+}
+
+// RestoreTo restores by a program that knows these steps.
+func RestoreTo(ctx context.Context, cfg safedriver.Config, a *archive.Archive, steps []Migration) error {
+	return restore(ctx, cfg, a, steps, func(string, int64, int64) {})
+}
+
+// Reaching is the store whose pages are walked along for so many times the rows they have, and gathered of so many at most.
+func (s *Store) Reaching(each, few int) *Store {
+	other := *s
+	other.reach = reach{each: each, few: few}
+	return &other
+}
+
+// Statement is one that was sent, without arguments; what is prepared is carried out with Run.
+type Statement struct{ Prepared, Run string }
+
+// Statements are those that f sends with the store, first the one that is prepared, whose places have these arguments.
+func (s *Store) Statements(f func(*Store) error, a imaging.Actor, slice imaging.Slice, table string, o imaging.Order) ([]Statement, error) {
+	sent, other := statements{}, *s
+	other.db, other.hot = bun.NewDB(s.db.DB, pgdialect.New()).WithQueryHook(&sent), &hot{}
+	if err := f(&other); err != nil {
+		return nil, err
+	}
+	c, err := newCut(slice, table, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []Statement
+	other.hot.texts.Range(func(_, text any) bool {
+		_, _, args := c.prepared()
+		all = append(all, Statement{text.(string), "EXECUTE page" + arguments(append(args, a.Username, numbers(a.Providers)), text.(string))})
+		return true
+	})
+	for _, text := range sent {
+		all = append(all, Statement{Run: text})
+	}
+	return all, nil
+}
+
+// arguments are those of a statement that has places for some of them.
+func arguments(args []string, text string) string {
+	var list []string
+	for i, arg := range args {
+		if strings.Contains(text, "$"+strconv.Itoa(i+1)) {
+			list = append(list, "'"+strings.ReplaceAll(arg, "'", "''")+"'")
+		}
+	}
+	if list == nil {
+		return ""
+	}
+	return "(" + strings.Join(list, ", ") + ")"
+}
+
+// statements are those that bun has sent.
+type statements []string
+
+func (s *statements) BeforeQuery(ctx context.Context, e *bun.QueryEvent) context.Context { return ctx }
+
+func (s *statements) AfterQuery(_ context.Context, e *bun.QueryEvent) { *s = append(*s, e.Query) }

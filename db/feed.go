@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sort"
@@ -19,7 +20,9 @@ const (
 	windowEvents  = 1024
 	windowBytes   = 8 << 20
 	pageOfFeed    = 256
-	listenBackoff = 5 * time.Second // at most
+	listenBackoff = 5 * time.Second  // at most
+	listenTime    = 30 * time.Second // without a word, after which another connection is tried: this one may be dead
+	readTime      = 5 * time.Second  // for one look; a connection on which no answer comes is given up, and another one is tried
 )
 
 // Feed hands what happens to all subscribers of this process: one connection that listens, and one reader of the stream,
@@ -36,6 +39,7 @@ type Feed struct {
 
 	mu          sync.Mutex
 	subscribers int
+	upToDate    time.Time     // when all that there was had been read
 	live        bool          // the window is kept up to date
 	low, high   place         // the window is all of the stream behind low, up to high
 	window      []*streamed   // shared, never changed
@@ -75,7 +79,12 @@ func (f *Feed) listen(ctx context.Context, connector *safedriver.Connector) {
 			o.note(ctx, "", nil)
 			backoff = soon
 			f.wake()
-			err = l.Wait(ctx)
+			quiet, cancel := context.WithTimeout(ctx, listenTime)
+			if err = l.Wait(quiet); errors.Is(err, context.DeadlineExceeded) {
+				_ = l.Close()
+				l, err = connector.Listen(ctx, channel)
+			}
+			cancel()
 		}
 		if l != nil {
 			_ = l.Close()
@@ -97,9 +106,14 @@ func (f *Feed) read(ctx context.Context) {
 	o := outage{log: f.store.log}
 	for again := soon; ctx.Err() == nil; {
 		next := f.every
-		if f.wanted() {
+		if !f.wanted() {
+			f.isUpToDate()
+		} else {
 			moved, waiting, err := f.advance(ctx)
 			o.note(ctx, "events cannot be read just now", err)
+			if !waiting && err == nil {
+				f.isUpToDate()
+			}
 			if moved || !waiting && err == nil {
 				again = soon
 			}
@@ -130,6 +144,8 @@ func (f *Feed) wanted() bool {
 // advance reads what has come since, and tells whether that was anything, and whether there is more that a running
 // transaction is in the way of. What was before the first time is not read: it is for the subscribers to do.
 func (f *Feed) advance(ctx context.Context) (moved, waiting bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	horizon, waiting, err := f.store.horizon(ctx)
 	if err != nil {
 		return false, false, err

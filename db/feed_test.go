@@ -198,7 +198,7 @@ func TestRefusedSubscriptions(t *testing.T) {
 	sound := db.StreamCursor(page.Nodes()[0].ID)
 	same(t, sound, page.Nodes()[0].Cursor)
 	for what, cursor := range map[string]string{
-		"nothing": "x", "of a request's events": page.Edges[0].Cursor, "damaged": sound[:len(sound)-1] + "_", "of a provider's event": db.StreamCursor(ofAProvider),
+		"nothing": "x", "of a request's events": page.Edges[0].Cursor(), "damaged": sound[:len(sound)-1] + "_", "of a provider's event": db.StreamCursor(ofAProvider),
 		"of no event": db.StreamCursor(1 << 40), "of a negative one": db.StreamCursor(-1), "with a line end": sound + "\n",
 		"not a number": db.EncodeCursor("stream", imaging.Order{Field: imaging.ByID, Direction: imaging.Asc}, "x", uuid.Nil),
 	} {

@@ -12,14 +12,31 @@ import (
 // wanted selects the rows of the table that the actor may see and the filter wants. A request is filtered by its newest
 // version's columns, which its own row repeats; so both tables have all columns of a filter by the same names.
 func wanted(idb bun.IDB, table string, a imaging.Actor, f *imaging.Filter) *bun.SelectQuery {
+	return wantedOf(idb, table, f, ruleOf(a, f))
+}
+
+// ruleOf is what the actor may see of what the filter wants.
+func ruleOf(a imaging.Actor, f *imaging.Filter) rule {
+	return func(q *bun.SelectQuery) *bun.SelectQuery {
+		if f.Visibility != nil {
+			return visibleOf(q, *f.Visibility, a)
+		}
+		return visible(q, a)
+	}
+}
+
+// wantedOf is wanted of what a rule leaves.
+func wantedOf(idb bun.IDB, table string, f *imaging.Filter, visible rule) *bun.SelectQuery {
 	q := idb.NewSelect()
 	if table == versionTable {
-		q = q.Model((*imaging.Version)(nil)).Join("JOIN image_requests AS image_request ON image_request.id = version.image_request_id")
+		q = q.Model((*imaging.Version)(nil)).Join(withRequest)
 	} else {
 		q = q.Model((*imaging.ImageRequest)(nil))
 	}
-	return ofRows(ofRequests(visible(q, a), f), table, f)
+	return ofRows(ofRequests(visible(q), f), table, f)
 }
+
+const withRequest = "JOIN image_requests AS image_request ON image_request.id = version.image_request_id"
 
 // ofRequests narrows by what only requests have.
 func ofRequests(q *bun.SelectQuery, f *imaging.Filter) *bun.SelectQuery {
@@ -28,7 +45,7 @@ func ofRequests(q *bun.SelectQuery, f *imaging.Filter) *bun.SelectQuery {
 	}
 	if f.Search != nil {
 		for _, word := range imaging.SearchWords(*f.Search) {
-			q = q.Where("position(? IN image_request.search_text) > 0", word)
+			q = q.Where("image_request.search_text LIKE ?", "%"+word+"%")
 		}
 	}
 	q = equal(q, "image_request.id = ?", f.ImageRequest)

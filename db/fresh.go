@@ -44,7 +44,9 @@ func (f *fresh) run(ctx context.Context) {
 		l := f.next
 		f.next = nil
 		f.mu.Unlock()
-		l.found, l.err = f.store.byID(ctx, f.store.db, imaging.Service(), slices.Collect(maps.Keys(l.ids)))
+		looking, cancel := context.WithTimeout(ctx, readTime)
+		l.found, l.err = f.store.byID(looking, f.store.db, imaging.Service(), slices.Collect(maps.Keys(l.ids)))
+		cancel()
 		o.note(ctx, "image requests cannot be read just now", l.err)
 		close(l.done)
 	}

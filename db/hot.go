@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql/driver"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,10 +17,12 @@ import (
 // asking is what the visibility rule compares with: an actor's values, or the places they have in a prepared statement.
 type asking struct {
 	username, usernames, providers any
+
+	gathered bool // what a worker works on is looked up beforehand, instead of for each row
 }
 
 func values(a imaging.Actor) asking {
-	return asking{a.Username, pgdialect.Array([]string{a.Username}), pgdialect.Array(a.Providers)}
+	return asking{username: a.Username, usernames: pgdialect.Array([]string{a.Username}), providers: pgdialect.Array(a.Providers)}
 }
 
 // hot are the reads that are asked for again and again: each has one text for all values, which every connection prepares.
@@ -68,38 +69,45 @@ func (h *hot) text(key hotKey, build func() *bun.SelectQuery) string {
 // read is aggregates by a prepared statement. What names the read; build makes it, with args in the places from $1 on, and
 // must let the visibility rule see to its requests. It reads outside of any transaction.
 func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
-	p, kind := s.columns.pick(), kindOf(a)
-	text := s.hot.text(hotKey{what, kind, p.list}, func() *bun.SelectQuery {
-		username, providers := "$"+strconv.Itoa(len(args)+1), "$"+strconv.Itoa(len(args)+2)
-		asks := asking{bun.Safe(username), bun.Safe("ARRAY[" + username + "]"), bun.Safe(providers + "::int[]")}
+	g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
+	err := s.readInto(ctx, a, &g, what, build, args...)
+	return g.requests, err
+}
+
+// readInto is read with the gathering that takes the rows.
+func (s *Store) readInto(ctx context.Context, a imaging.Actor, g *gathering, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) error {
+	p, kind := g.picked, kindOf(a)
+	err := s.ask(ctx, a, hotKey{what, kind, p.list}, func(asks asking) *bun.SelectQuery {
 		return build(p, func(q *bun.SelectQuery) *bun.SelectQuery { return visibleTo(q, kind, asks) })
+	}, g.row, args...)
+	redact(a, g.requests)
+	return err
+}
+
+// ask gives the rows of a prepared statement to row. Build makes it, with args in the places from $1 on, and asking behind them.
+func (s *Store) ask(ctx context.Context, a imaging.Actor, key hotKey, build func(asking) *bun.SelectQuery, row func(safedriver.Row) error, args ...string) error {
+	text := s.hot.text(key, func() *bun.SelectQuery {
+		username, providers := "$"+strconv.Itoa(len(args)+1), "$"+strconv.Itoa(len(args)+2)
+		return build(asking{username: bun.Safe(username), usernames: bun.Safe("ARRAY[" + username + "]"), providers: bun.Safe(providers + "::int[]")})
 	})
-	if kind.signedIn {
+	if key.kind.signedIn {
 		args = append(args, a.Username)
 	}
-	if kind.confined {
+	if key.kind.confined {
 		args = append(args, numbers(a.Providers))
 	}
-	g := gathering{picked: p, requests: []*imaging.ImageRequest{}}
-	if err := safedriver.Read(ctx, s.db.DB, text, named(args), g.row); err != nil {
-		return nil, s.translate(err)
-	}
-	for _, r := range g.requests {
+	return s.translate(safedriver.Read(ctx, s.db.DB, text, args, row))
+}
+
+// redact takes out of the requests what the actor may not read.
+func redact(a imaging.Actor, requests []*imaging.ImageRequest) {
+	for _, r := range requests {
 		imaging.Redact(a, r)
 	}
-	return g.requests, nil
 }
 
 // rule leaves in a query what somebody may see.
 type rule func(*bun.SelectQuery) *bun.SelectQuery
-
-func named(args []string) []driver.NamedValue {
-	values := make([]driver.NamedValue, len(args))
-	for i, arg := range args {
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: arg}
-	}
-	return values
-}
 
 // numbers is an int[] as Postgres reads it.
 func numbers(list []int) string {

@@ -99,7 +99,7 @@ func (s *Store) ExpireLeases(ctx context.Context) (n int, err error) {
 func (s *Store) next(ctx context.Context, a imaging.Actor, step *imaging.Step, found *uuid.UUID, wanted func(*bun.SelectQuery) *bun.SelectQuery) (v *imaging.Version, err error) {
 	for {
 		again := false
-		err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+		err := s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) (err error) {
 			*found = uuid.Nil
 			v, again, err = s.tryNext(ctx, tx, a, step, found, wanted)
 			return err

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"imagerequests/imaging"
@@ -24,30 +23,22 @@ func (s *Store) ImageRequests(ctx context.Context, a imaging.Actor, slice imagin
 	if err != nil {
 		return nil, err
 	}
-	list := func() *bun.SelectQuery { return wanted(s.db, requestTable, a, f) }
-	var rows []*imaging.ImageRequest
-	if isCurrent(f) {
-		rows, err = s.currentPage(ctx, a, cut)
-	} else {
-		rows, err = s.aggregates(ctx, s.db, a, cut.apply(list().Column("image_request.id")), cut.reading)
-	}
+	l := list{requestTable, a, f}
+	rows, err := s.requestPage(ctx, s.db, l, cut)
 	if err != nil {
 		return nil, err
 	}
 	cursor := func(r *imaging.ImageRequest) string {
 		return encodeCursor(requestTable, order, requestValue(r, order.Field), r.ID)
 	}
-	return connect(s, cut, rows, cursor, list, func(ctx context.Context) (int, error) { return s.count(ctx, requestTable, a, f) }), nil
+	return connectList(s, l, cut, rows, cursor), nil
 }
 
-// currentPage is a page of all requests that are not retired: the list that nearly everybody asks for, so it is prepared.
-func (s *Store) currentPage(ctx context.Context, a imaging.Actor, c *cut) ([]*imaging.ImageRequest, error) {
-	shape, c, args := c.prepared()
-	return s.read(ctx, a, "page "+shape, func(p *picked, visible rule) *bun.SelectQuery {
-		page := visible(s.db.NewSelect().Model((*imaging.ImageRequest)(nil)).Column("image_request.*"))
-		page = c.apply(ofRows(page, requestTable, currentIfNil(nil)))
-		return p.inOrder(p.fromAll(s.db, page), c.reading)
-	}, args...)
+// connectList makes a page of a list, with what only the database knows of the rest of it.
+func connectList[T any](s *Store, l list, c *cut, rows []T, cursor func(T) string) *Connection[T] {
+	there := func(ctx context.Context, c *cut) (bool, error) { return s.holds(ctx, l, c) }
+	count := func(ctx context.Context) (int, error) { return s.count(ctx, l.table, l.actor, l.f) }
+	return connect(c, rows, cursor, there, count)
 }
 
 // CountImageRequests is how many requests ImageRequests has in all for this actor and filter, exactly.
@@ -68,18 +59,18 @@ func (s *Store) ImageRequestPage(ctx context.Context, a imaging.Actor, offset, l
 	if limit < 1 || offset < 0 {
 		return []*imaging.ImageRequest{}, nil
 	}
+	l, c := list{requestTable, a, f}, &cut{table: requestTable, n: limit - 1, offset: offset, reading: order}
+	if offset == 0 || order.Field != imaging.ByStartDate || !tallied(requestTable, a, f) {
+		return s.requestPage(ctx, s.db, l, c)
+	}
 	var rows []*imaging.ImageRequest
 	err := s.atOnce(ctx, func(ctx context.Context, tx bun.Tx) error {
-		ids := wanted(tx, requestTable, a, f).Column("image_request.id")
-		if offset > 0 && order.Field == imaging.ByStartDate && tallied(requestTable, a, f) {
-			from, left, err := tally{requestTable, a, f}.skip(ctx, tx, order, offset)
-			if err != nil {
-				return err
-			}
-			ids, offset = startingFrom(ids, order, from), left
+		from, left, err := tallyOf(requestTable, a, f).skip(ctx, tx, order, offset)
+		if err != nil {
+			return err
 		}
-		var err error
-		rows, err = s.aggregates(ctx, tx, a, orderBy(ids.Offset(int64(offset)).Limit(int64(limit)), requestTable, order), order)
+		c.offset, l.f = left, startingFrom(f, order, from)
+		rows, err = s.requestPage(ctx, tx, l, c)
 		return err
 	})
 	if err != nil {
@@ -88,12 +79,15 @@ func (s *Store) ImageRequestPage(ctx context.Context, a imaging.Actor, offset, l
 	return rows, nil
 }
 
-// startingFrom leaves in a list of requests by start date what is not before the moment, in the direction of the list.
-func startingFrom(q *bun.SelectQuery, o imaging.Order, moment time.Time) *bun.SelectQuery {
+// startingFrom narrows a filter that asks for no dates to what is not before the moment, in the direction of a list by start date.
+func startingFrom(f *imaging.Filter, o imaging.Order, moment time.Time) *imaging.Filter {
+	rest := *f
 	if o.Direction == imaging.Desc {
-		return q.Where("image_request.start_date < ?", moment)
+		rest.StartedBefore = &moment
+	} else {
+		rest.StartedFrom = &moment
 	}
-	return q.Where("image_request.start_date >= ?", moment)
+	return &rest
 }
 
 // Versions is a page of the versions of all requests that the actor may see. A nil filter wants all, a nil order the
@@ -107,41 +101,15 @@ func (s *Store) Versions(ctx context.Context, a imaging.Actor, slice imaging.Sli
 	if err != nil {
 		return nil, err
 	}
-	list := func() *bun.SelectQuery { return wanted(s.db, versionTable, a, f) }
-	var rows []*imaging.Version
-	err = s.atOnce(ctx, func(ctx context.Context, tx bun.Tx) error {
-		rows, err = s.versionPage(ctx, tx, a, cut, f)
-		return err
-	})
+	l := list{versionTable, a, f}
+	rows, err := s.versionPage(ctx, l, cut)
 	if err != nil {
-		return nil, s.translate(err)
+		return nil, err
 	}
 	cursor := func(v *imaging.Version) string {
 		return encodeCursor(versionTable, order, versionValue(v, order.Field), v.ID)
 	}
-	return connect(s, cut, rows, cursor, list, func(ctx context.Context) (int, error) { return s.count(ctx, versionTable, a, f) }), nil
-}
-
-// versionPage reads which versions are wanted, then loads them through their requests. Both must see the same moment: a
-// version that has moved on between them would not be what was wanted, and its cursor would name another place.
-func (s *Store) versionPage(ctx context.Context, tx bun.Tx, a imaging.Actor, cut *cut, f *imaging.Filter) ([]*imaging.Version, error) {
-	var keys []imaging.Version
-	if err := cut.apply(wanted(tx, versionTable, a, f).Column("version.id", "version.image_request_id")).Scan(ctx, &keys); err != nil {
-		return nil, err
-	}
-	ids := make([]uuid.UUID, len(keys))
-	for i, k := range keys {
-		ids[i] = k.ImageRequestID
-	}
-	requests, err := s.byID(ctx, tx, a, ids)
-	if err != nil {
-		return nil, err
-	}
-	rows := make([]*imaging.Version, len(keys))
-	for i, k := range keys {
-		rows[i] = requests[k.ImageRequestID].Version(k.ID)
-	}
-	return rows, nil
+	return connectList(s, l, cut, rows, cursor), nil
 }
 
 // atOnce runs reads that must all see the database as it is at one moment.
@@ -160,6 +128,11 @@ func currentIfNil(f *imaging.Filter) *imaging.Filter {
 // isCurrent tells whether the filter is the one that wants what is not retired, and no other.
 func isCurrent(f *imaging.Filter) bool {
 	return f.Ended != nil && !*f.Ended && onlyHas(f, imaging.Filter{Ended: f.Ended})
+}
+
+// usual tells whether the filter is the one of the list that nearly everybody asks for.
+func usual(table string, f *imaging.Filter) bool {
+	return table == requestTable && isCurrent(f) || table == versionTable && onlyHas(f, imaging.Filter{})
 }
 
 func newestIfNil(o *imaging.Order) imaging.Order {

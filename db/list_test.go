@@ -40,6 +40,7 @@ func TestLists(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w.recreate(rt)
 		for range 8 {
+			w.reachAnyhow(rt)
 			f := w.drawFilter(rt, w.anyRequest())
 			a, o := rapid.SampledFrom(actors()).Draw(rt, "actor"), drawOrder(rt)
 			l := w.requestList(t.Context(), a, f, o)
@@ -59,6 +60,7 @@ func TestVersionLists(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w.recreate(rt)
 		for range 8 {
+			w.reachAnyhow(rt)
 			f := w.drawFilter(rt, w.anyVersion())
 			if rapid.IntRange(0, 9).Draw(rt, "of a request") == 0 {
 				f.ImageRequest = new(pick(w, w.requests).ID)
@@ -79,6 +81,7 @@ func TestListsWhileTheyChange(t *testing.T) {
 	vanished := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w.recreate(rt)
+		w.reachAnyhow(rt)
 		o := drawOrder(rt)
 		n, backwards := rapid.IntRange(1, 3).Draw(rt, "size"), rapid.Bool().Draw(rt, "backwards")
 		requests, all := w.requestList(t.Context(), admin, everything, o), w.versionList(t.Context(), admin, everything, o)
@@ -205,7 +208,7 @@ func (l list[T]) page(rt *rapid.T, n int, last bool, after, before *place) (plac
 		rt.Fatalf("%+v, in the order %v (-want +got):\n%s", p, l.order, cmp.Diff(want, got, cmp.AllowUnexported(key{})))
 	}
 	for i, row := range got.Rows {
-		places = append(places, place{c.Edges[i].Cursor, l.key(row, l.order.Field)})
+		places = append(places, place{c.Edges[i].Cursor(), l.key(row, l.order.Field)})
 	}
 	return places, got.Previous, got.Next
 }
@@ -229,10 +232,10 @@ func (l list[T]) answer(rt *rapid.T, c *db.Connection[T]) (a answer[T]) {
 		a.EdgesAreTheirRows = a.EdgesAreTheirRows && reflect.DeepEqual(e.Node, a.Rows[i])
 	}
 	if n := len(a.Rows); n > 0 {
-		a.EdgesAreTheirRows = a.EdgesAreTheirRows && *c.PageInfo.StartCursor == c.Edges[0].Cursor && *c.PageInfo.EndCursor == c.Edges[n-1].Cursor
+		a.EdgesAreTheirRows = a.EdgesAreTheirRows && *c.PageInfo.StartCursor() == c.Edges[0].Cursor() && *c.PageInfo.EndCursor() == c.Edges[n-1].Cursor()
 		start, end := l.key(a.Rows[0], l.order.Field), l.key(a.Rows[n-1], l.order.Field)
 		a.StartsAt, a.EndsAt = &start, &end
-	} else if c.PageInfo.StartCursor != nil || c.PageInfo.EndCursor != nil {
+	} else if c.PageInfo.StartCursor() != nil || c.PageInfo.EndCursor() != nil {
 		rt.Fatalf("an empty page has cursors")
 	}
 	return a
@@ -320,6 +323,11 @@ func (s tally) enough(t *testing.T) {
 	}
 }
 
+// reachAnyhow lets pages be found in one way or the other: what they are must not depend on it.
+func (w *world) reachAnyhow(rt *rapid.T) {
+	w.Store = w.Reaching(rapid.SampledFrom([]int{1, 2, 100}).Draw(rt, "each"), rapid.SampledFrom([]int{0, 3, 4000}).Draw(rt, "few"))
+}
+
 // recreate replaces the world by another one.
 func (w *world) recreate(rt *rapid.T) {
 	rt.Helper()
@@ -361,5 +369,21 @@ func (w *world) store(rt *rapid.T) {
 	}
 	if err := w.Put(rt.Context(), w.requests...); err != nil {
 		rt.Fatal(err)
+	}
+}
+
+// All versions of a request that gets another name are found in its place by that name.
+func TestVersionsGoByTheNameOfTheirRequest(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := b.request(t, ann, image())
+	if _, err := b.RequestVersion(t.Context(), ann, another(first.ImageRequestID)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.EditImageRequest(t.Context(), ann, imaging.EditImageRequestInput{ImageRequest: first.ImageRequestID, Name: new("Zebra")}); err != nil {
+		t.Fatal(err)
+	}
+	if n := one[int](t, b.sql, "SELECT count(*) FROM versions WHERE name = 'Zebra'"); n != 2 {
+		t.Errorf("%d versions have the name", n)
 	}
 }

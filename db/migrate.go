@@ -76,7 +76,7 @@ func (s *Store) migrate(ctx context.Context, steps []Migration) (applied int, er
 
 // apply waits for its turn, compares what was applied with what is known, and applies the rest.
 func apply(ctx context.Context, tx *sql.Tx, steps []Migration) (int, error) {
-	if _, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+	if _, err := tx.ExecContext(ctx, `SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = '60s';
 		SET LOCAL lock_timeout = '10min'; SELECT pg_advisory_xact_lock(`+strconv.Itoa(migrationLock)+`); SET LOCAL lock_timeout = '30s'`); err != nil {
 		return 0, err
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -50,7 +51,8 @@ func is[T comparable](wanted *T, v T) bool { return wanted == nil || *wanted == 
 
 func oneOf[T comparable](wanted []T, v T) bool { return wanted == nil || slices.Contains(wanted, v) }
 
-// finds tells whether each word of a search occurs in the name, the description or a tag.
+// finds tells whether each word of a search occurs in the name, the description or a tag; one or two letters only where a word
+// begins.
 func finds(search string, r *imaging.ImageRequest) bool {
 	for _, word := range strings.Fields(search) {
 		found := occurs(word, r.Name) || occurs(word, r.Description)
@@ -67,12 +69,28 @@ func finds(search string, r *imaging.ImageRequest) bool {
 // occurs looks for the word from each letter of the text on.
 func occurs(word, text string) bool {
 	letters, in := []rune(word), []rune(text)
+	short := len(letters) < 3 && !slices.ContainsFunc(letters, alone)
 	for at := 0; at+len(letters) <= len(in); at++ {
+		if short && at > 0 && !alone(in[at-1]) {
+			continue
+		}
 		if slices.EqualFunc(letters, in[at:at+len(letters)], sameLetter) {
 			return true
 		}
 	}
 	return false
+}
+
+// alone tells whether the character makes no words with others: blanks, signs, those of Chinese, Korean and hiragana, and all
+// beyond 16 bits.
+func alone(r rune) bool {
+	switch {
+	case unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana), r > 0xffff:
+		return true
+	case r >= '0' && r <= '9':
+		return false
+	}
+	return !unicode.IsLetter(r) && !unicode.Is(unicode.Other_Alphabetic, r)
 }
 
 // sameLetter knows upper and lower case as Unicode's folding has it; and I, whose lower cases are i and ı and which shares

@@ -1,12 +1,106 @@
 package db
 
-import "context"
+import (
+	"context"
+	"fmt"
 
-// NewConnection is a page of rows that are at hand. What only the database knows is asked for when it is wanted.
-func NewConnection[T any](edges []*Edge[T], count func(context.Context) (int, error), next, previous func(context.Context) (bool, error)) *Connection[T] {
-	c := &Connection[T]{Edges: edges, PageInfo: &PageInfo{next: next, previous: previous}, count: count}
-	if n := len(edges); n > 0 {
-		c.PageInfo.StartCursor, c.PageInfo.EndCursor = &edges[0].Cursor, &edges[n-1].Cursor
+	"github.com/uptrace/bun"
+
+	"imagerequests/imaging"
+)
+
+// A page is read along an index that has the order of its list (walk.go), which costs the same wherever the page is, as long as what is
+// wanted is not rare there. How rare it is, nobody knows beforehand. So at first only so many rows are looked at. If they do
+// not fill the page, it is read anew from the other side (gather.go): what is wanted is gathered by its own indexes, and sorted; but no
+// more than so many rows of it. Only if there are more does the first way go on to its end. Each statement answers the whole page by itself,
+// so that a page is of one moment.
+
+// reach is how far the two ways go.
+type reach struct {
+	each int // rows that are walked along for each that is wanted
+	few  int // rows that are gathered
+}
+
+var usualReach = reach{each: 200, few: 10_000}
+
+// walked is how many rows are looked at for a page of so many. A large page of what is rare is not worth much more than a small one.
+func (r reach) walked(n int) int { return min(r.each*n, r.few+n) }
+
+// list is one that is read by pages: the rows of a table that the actor may see and the filter wants.
+type list struct {
+	table string
+	actor imaging.Actor
+	f     *imaging.Filter
+}
+
+// unlikely tells whether a walk would probably be for nothing.
+func (l list) unlikely() bool {
+	f := l.f
+	return f.IDs != nil || f.ImageRequest != nil || f.Instance != nil || f.Status != nil && len(f.Status) == 0
+}
+
+// requestPage reads the requests of the cut, in the order in which it is read.
+func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([]*imaging.ImageRequest, error) {
+	if most := s.reach.walked(c.offset + c.n + 1); c.offset <= s.reach.few && !l.unlikely() {
+		g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
+		err := s.walk(ctx, idb, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
+			page := l.walk(idb, c, visible, most).ColumnExpr("image_request.*")
+			return g.inOrder(g.fromAll(idb, page), c.reading)
+		})
+		if err != nil || len(g.requests) > c.n {
+			return g.requests, err
+		}
 	}
-	return c
+	ids := idb.NewSelect().TableExpr("(?) AS rest", l.rest(idb, c, s.reach)).ColumnExpr("rest.id")
+	return s.aggregates(ctx, idb, l.actor, ids, c.reading)
+}
+
+// versionPage reads the versions of the cut, likewise.
+func (s *Store) versionPage(ctx context.Context, l list, c *cut) ([]*imaging.Version, error) {
+	g := gathering{picked: s.columns.pick(), ranked: map[int]*imaging.Version{}}
+	if most := s.reach.walked(c.n + 1); !l.unlikely() {
+		err := s.walk(ctx, s.db, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
+			return g.fromRanked(s.db, l.keys(l.walk(s.db, c, visible, most), c), c.reading)
+		})
+		if err != nil || len(g.ranked) > c.n {
+			return g.inPlace(), err
+		}
+	}
+	g = gathering{picked: g.picked, ranked: map[int]*imaging.Version{}}
+	err := s.gather(ctx, &g, g.fromRanked(s.db, l.rest(s.db, c, s.reach), c.reading))
+	redact(l.actor, g.requests)
+	return g.inPlace(), err
+}
+
+// walk gathers a page that build makes of the cut. The lists that nearly everybody asks for are prepared.
+func (s *Store) walk(ctx context.Context, idb bun.IDB, l list, c *cut, g *gathering, build func(*cut, rule) *bun.SelectQuery) error {
+	if inTx := idb != bun.IDB(s.db); usual(l.table, l.f) && c.offset == 0 && !inTx {
+		shape, placed, args := c.prepared()
+		what := fmt.Sprint(l.table, "s ", shape, " of ", s.reach)
+		return s.readInto(ctx, l.actor, g, what, func(_ *picked, visible rule) *bun.SelectQuery { return build(placed, visible) }, args...)
+	}
+	err := s.gather(ctx, g, build(c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }))
+	redact(l.actor, g.requests)
+	return err
+}
+
+// holds tells whether the cut has any rows.
+func (s *Store) holds(ctx context.Context, l list, c *cut) (bool, error) {
+	if !l.unlikely() {
+		found, err := l.keys(l.walk(s.db, c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }, s.reach.walked(c.n+1)), c).Exists(ctx)
+		if err != nil || found {
+			return found, s.translate(err)
+		}
+	}
+	found, err := l.rest(s.db, c, s.reach).Exists(ctx)
+	return found, s.translate(err)
+}
+
+// keys are what tells rows of a list apart, and their places in it.
+func (l list) keys(q *bun.SelectQuery, c *cut) *bun.SelectQuery {
+	q = q.ColumnExpr(l.table + ".id, " + column(l.table, c.reading.Field) + " AS place")
+	if l.table == versionTable {
+		return q.ColumnExpr("version.image_request_id")
+	}
+	return q
 }

@@ -21,11 +21,11 @@ func (s *Store) Providers(ctx context.Context) ([]*imaging.Provider, error) {
 // SaveProvider adds a provider or changes one; admins may. UNAUTHENTICATED, FORBIDDEN, INVALID by field, CONFLICT if
 // another has the name. Saving what is there already leaves no trace.
 func (s *Store) SaveProvider(ctx context.Context, a imaging.Actor, in imaging.SaveProviderInput) (*imaging.Provider, error) {
-	if err := onlyAdmin(a); err != nil {
+	if err := mayKeep(a); err != nil {
 		return nil, err
 	}
 	var saved *imaging.Provider
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) error {
 		// One at a time: there may be no row to lock yet, and two that share a row's lock can neither change it. Readers pass.
 		if _, err := tx.ExecContext(ctx, "LOCK TABLE providers IN SHARE ROW EXCLUSIVE MODE"); err != nil {
 			return fmt.Errorf("lock providers: %w", err)
@@ -67,6 +67,14 @@ func provider(ctx context.Context, tx bun.Tx, number int) (*imaging.Provider, er
 		return nil, fmt.Errorf("read provider: %w", err)
 	}
 	return p, nil
+}
+
+// mayKeep is whether the actor may change providers and tokens. UNAUTHENTICATED, FORBIDDEN.
+func mayKeep(a imaging.Actor) error {
+	if err := a.MayWrite(); err != nil {
+		return err
+	}
+	return onlyAdmin(a)
 }
 
 func onlyAdmin(a imaging.Actor) error {

@@ -14,7 +14,7 @@ import (
 // ImageRequest is the request with this id. NOT_FOUND if there is none or the actor may not see it.
 func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
 	rows, err := s.read(ctx, a, "image request", func(p *picked, visible rule) *bun.SelectQuery {
-		return p.inOrder(visible(p.from(s.db).Where(p.key()+" = $1")), imaging.NewestFirst)
+		return p.inOrder(visible(p.from(s.db).Where("image_request.id = $1")), imaging.NewestFirst)
 	}, id.String())
 	return first(rows, err)
 }
@@ -22,7 +22,7 @@ func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID)
 // Version is the version with this id, with its request. NOT_FOUND if there is none or the actor may not see the request.
 func (s *Store) Version(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Version, error) {
 	rows, err := s.read(ctx, a, "version", func(p *picked, visible rule) *bun.SelectQuery {
-		of := p.key() + " = (SELECT image_request_id FROM versions WHERE id = $1)"
+		of := "image_request.id = (SELECT image_request_id FROM versions WHERE id = $1)"
 		return p.inOrder(visible(p.from(s.db).Where(of)), imaging.NewestFirst)
 	}, id.String())
 	r, err := first(rows, err)
@@ -44,7 +44,7 @@ func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]
 	}
 	rows, err := s.read(ctx, a, "nodes", func(p *picked, visible rule) *bun.SelectQuery {
 		of := "SELECT image_request_id FROM versions WHERE id = ANY ($1::uuid[]) UNION SELECT unnest($1::uuid[])"
-		return p.inOrder(visible(p.from(s.db).Where(p.key()+" IN (?)", bun.Safe(of))), imaging.NewestFirst)
+		return p.inOrder(visible(p.from(s.db).Where("image_request.id IN (?)", bun.Safe(of))), imaging.NewestFirst)
 	}, "{"+strings.Join(texts, ",")+"}")
 	if err != nil {
 		return nil, err
@@ -96,21 +96,22 @@ func (s *Store) byID(ctx context.Context, idb bun.IDB, a imaging.Actor, ids []uu
 // and without what the actor may not read.
 func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
 	requests, err := s.load(ctx, idb, a, ids, o)
-	for _, r := range requests {
-		imaging.Redact(a, r)
-	}
+	redact(a, requests)
 	return requests, err
 }
 
 // load is aggregates with all that there is to read, for a change. It is one statement, so that each aggregate is of one
 // moment.
 func (s *Store) load(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
-	p := s.columns.pick()
-	q := p.from(idb)
-	rows, err := p.inOrder(visible(q.Where(p.key()+" IN (?)", ids), a), o).Rows(ctx)
-	if err != nil {
-		return nil, s.translate(err)
+	g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
+	err := s.gather(ctx, &g, g.inOrder(visible(g.from(idb).Where("image_request.id IN (?)", ids), a), o))
+	return g.requests, err
+}
+
+func (s *Store) gather(ctx context.Context, g *gathering, q *bun.SelectQuery) error {
+	rows, err := q.Rows(ctx)
+	if err == nil {
+		err = g.all(rows)
 	}
-	read, err := p.all(rows)
-	return read, s.translate(err)
+	return s.translate(err)
 }

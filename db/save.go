@@ -4,10 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/schema"
 
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -80,25 +85,67 @@ func (w *rows) tell(events []*imaging.Event) error {
 const channel = "events"
 
 // save writes all of them and tells those who listen, once the transaction is committed. Foreign keys are looked at when the
-// statement ends, so the order of its parts means nothing.
+// statement ends, so the order of its parts means nothing. What most use cases write, a row or two of each table, is prepared:
+// Postgres takes half a millisecond to plan it.
 func (w *rows) save(ctx context.Context, tx bun.Tx) error {
-	insert := func(models any) *bun.InsertQuery { return tx.NewInsert().Model(models).Returning("NULL") }
-	put := insert
-	if w.changed {
-		put = func(models any) *bun.InsertQuery { return insert(models).On("CONFLICT (id) DO UPDATE") }
+	q := putting{gen: schema.NewQueryGen(tx.Dialect())}
+	put(&q, w.keys, false)
+	put(&q, w.requests, w.changed)
+	put(&q, w.versions, w.changed)
+	put(&q, w.events, false)
+	if len(w.requests) <= 1 && len(w.versions) <= 1 && len(w.events) <= 2 {
+		ctx = safedriver.Prepared(ctx)
 	}
-	q := tx.NewSelect().ColumnExpr("pg_notify(?, '')", channel)
-	if len(w.keys) > 0 {
-		q = q.With("keys", insert(&w.keys))
-	}
-	if len(w.requests) > 0 {
-		q = q.With("requests", put(&w.requests))
-	}
-	if len(w.versions) > 0 {
-		q = q.With("versions", put(&w.versions))
-	}
-	if _, err := q.With("events", insert(&w.events)).Exec(ctx); err != nil {
+	if _, err := tx.Tx.ExecContext(ctx, "WITH "+strings.Join(q.parts, ", ")+" SELECT pg_notify('"+channel+"', '')", q.values...); err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
 	return nil
+}
+
+// putting is a statement that writes rows of several tables.
+type putting struct {
+	gen    schema.QueryGen
+	parts  []string
+	values []any // texts, or nil for NULL
+}
+
+// put adds rows of a table; over those that are there already, if they may be.
+func put[T any](q *putting, rows []*T, over bool) {
+	if len(rows) == 0 {
+		return
+	}
+	table := q.gen.Dialect().Tables().Get(reflect.TypeFor[T]())
+	var names, sets, places []string
+	for _, f := range table.Fields {
+		if !f.AutoIncrement {
+			names, sets = append(names, f.Name), append(sets, f.Name+" = EXCLUDED."+f.Name)
+		}
+	}
+	for _, row := range rows {
+		var of []string
+		for _, f := range table.Fields {
+			if !f.AutoIncrement {
+				q.values = append(q.values, unquoted(f.AppendValue(q.gen, nil, reflect.ValueOf(row).Elem())))
+				of = append(of, "$"+strconv.Itoa(len(q.values)))
+			}
+		}
+		places = append(places, "("+strings.Join(of, ", ")+")")
+	}
+	part := fmt.Sprintf("put_%[1]s AS (INSERT INTO %[1]s (%s) VALUES %s", table.Name, strings.Join(names, ", "), strings.Join(places, ", "))
+	if over {
+		part += " ON CONFLICT (id) DO UPDATE SET " + strings.Join(sets, ", ")
+	}
+	q.parts = append(q.parts, part+")")
+}
+
+// unquoted is a value as Bun writes it into SQL, without what SQL needs around it.
+func unquoted(literal []byte) any {
+	switch text := string(literal); {
+	case text == "NULL":
+		return nil
+	case text[0] == '\'':
+		return strings.ReplaceAll(text[1:len(text)-1], "''", "'")
+	default:
+		return text
+	}
 }

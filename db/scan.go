@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -59,6 +59,7 @@ var versionColumns = []columnOf[imaging.Version]{
 	{"start_date", func(v *imaging.Version, c *cells) { v.StartDate = c.time() }},
 	{"end_date", func(v *imaging.Version, c *cells) { v.EndDate = orNil(c, c.time) }},
 	{"status", func(v *imaging.Version, c *cells) { v.Status = imaging.Status(c.text()) }},
+	{"name", func(v *imaging.Version, c *cells) { v.Name = c.text() }},
 	{"decided_by", func(v *imaging.Version, c *cells) { v.DecidedBy = orNil(c, c.text) }},
 	{"decided_at", func(v *imaging.Version, c *cells) { v.DecidedAt = orNil(c, c.time) }},
 	{"decision", func(v *imaging.Version, c *cells) { v.DecisionMessage = orNil(c, c.text) }},
@@ -97,25 +98,40 @@ func only[T any](all []columnOf[T], named []string) []columnOf[T] {
 	return slices.DeleteFunc(slices.Clone(all), func(c columnOf[T]) bool { return !slices.Contains(named, c.name) })
 }
 
-// cells are the values of a row, taken from left to right.
+// cells are the values of a row, taken from left to right: of a prepared read as Postgres sends them, in binary, and of all else
+// as the driver has read them.
 type cells struct {
-	values []driver.Value
-	err    error // the first that went wrong
-}
-
-func (c *cells) next() driver.Value {
-	v := c.values[0]
-	c.values = c.values[1:]
-	return v
+	row    safedriver.Row
+	values []driver.Value // nil: they are in row
+	err    error          // the first that went wrong
 }
 
 // null tells whether the next value is null, and passes over it if so.
 func (c *cells) null() bool {
+	if c.values == nil {
+		rest := c.row
+		_, ok := rest.Next()
+		if !ok {
+			c.row = rest
+		}
+		return !ok
+	}
 	if c.values[0] != nil {
 		return false
 	}
 	c.values = c.values[1:]
 	return true
+}
+
+// skip passes over so many.
+func (c *cells) skip(n int) {
+	if c.values != nil {
+		c.values = c.values[n:]
+		return
+	}
+	for range n {
+		_, _ = c.row.Next()
+	}
 }
 
 func orNil[T any](c *cells, value func() T) *T {
@@ -126,11 +142,22 @@ func orNil[T any](c *cells, value func() T) *T {
 	return &v
 }
 
+// as is the next value as the driver has read it.
 func as[T any](c *cells) (value T) {
-	v := c.next()
+	v := c.values[0]
+	c.values = c.values[1:]
 	value, ok := v.(T)
 	if !ok {
 		c.fail(v, value)
+	}
+	return value
+}
+
+// sent is the next value as Postgres has sent it.
+func (c *cells) sent(wanted any) string {
+	value, ok := c.row.Next()
+	if !ok {
+		c.fail(nil, wanted)
 	}
 	return value
 }
@@ -139,14 +166,73 @@ func (c *cells) fail(v driver.Value, wanted any) {
 	c.err = errors.Join(c.err, fmt.Errorf("the database answers %T where %T was expected", v, wanted))
 }
 
-func (c *cells) text() string { return as[string](c) }
-func (c *cells) number() int  { return int(as[int64](c)) }
-func (c *cells) truth() bool  { return as[bool](c) }
+func (c *cells) text() string {
+	if c.values == nil {
+		return c.sent("")
+	}
+	return as[string](c)
+}
+
+func (c *cells) bytes() []byte {
+	if c.values == nil {
+		return []byte(c.sent([]byte(nil)))
+	}
+	return as[[]byte](c)
+}
+
+func (c *cells) truth() bool {
+	if c.values == nil {
+		return c.sent(false) == "\x01"
+	}
+	return as[bool](c)
+}
+
+func (c *cells) number() int {
+	if c.values != nil {
+		return int(as[int64](c))
+	}
+	return c.whole(c.sent(0))
+}
+
+// whole is a smallint, an int or a bigint.
+func (c *cells) whole(sent string) int {
+	switch len(sent) {
+	case 2:
+		return int(int16(bigEndian(sent))) //nolint:gosec // the bits of it
+	case 4:
+		return int(int32(bigEndian(sent))) //nolint:gosec // likewise
+	case 8:
+		return int(bigEndian(sent)) //nolint:gosec // likewise
+	}
+	c.fail(sent, 0)
+	return 0
+}
+
+func bigEndian(sent string) (n uint64) {
+	for i := range len(sent) {
+		n = n<<8 | uint64(sent[i])
+	}
+	return n
+}
+
+// epoch is when Postgres begins to count microseconds.
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // time is UTC: sessions are set to it.
-func (c *cells) time() time.Time { return as[time.Time](c).UTC() }
+func (c *cells) time() time.Time {
+	if c.values == nil {
+		return time.UnixMicro(epoch.UnixMicro() + int64(c.whole(c.sent(epoch)))).UTC()
+	}
+	return as[time.Time](c).UTC()
+}
 
-func (c *cells) id() uuid.UUID {
+func (c *cells) id() (id uuid.UUID) {
+	if c.values == nil {
+		if sent := c.sent(id); copy(id[:], sent) != len(id) {
+			c.fail(sent, id)
+		}
+		return id
+	}
 	b := as[[]byte](c)
 	id, err := uuid.ParseBytes(b)
 	if err != nil {
@@ -157,8 +243,11 @@ func (c *cells) id() uuid.UUID {
 
 // texts reads a text[] of one dimension without NULL elements, which CHECKs see to. NULL is nil.
 func (c *cells) texts() []string {
-	if c.null() {
+	switch {
+	case c.null():
 		return nil
+	case c.values == nil:
+		return c.elements()
 	}
 	b := as[[]byte](c)
 	list := []string{}
@@ -174,15 +263,33 @@ func (c *cells) texts() []string {
 	return list
 }
 
-// numbers reads an int[], likewise.
-func (c *cells) numbers() []int {
-	var list []int
-	for _, text := range c.texts() {
-		n, err := strconv.Atoi(text)
-		if err != nil {
-			c.fail(text, n)
-		}
-		list = append(list, n)
+// elements are those of an array as Postgres sends it: how many dimensions, whether there are NULLs, the type; of the dimension
+// its size and where it starts; and each like a value of a row.
+func (c *cells) elements() []string {
+	sent := c.sent([]string(nil))
+	const head, dimension = 12, 8
+	if len(sent) == head && bigEndian(sent[:4]) == 0 {
+		return []string{}
+	}
+	if len(sent) < head+dimension || bigEndian(sent[:4]) != 1 {
+		c.fail(sent, []string(nil))
+		return []string{}
+	}
+	list := make([]string, 0, min(bigEndian(sent[head:head+4]), uint64(len(sent))))
+	for rest := safedriver.Row(sent[head+dimension:]); len(rest) > 0; {
+		element, _ := rest.Next()
+		list = append(list, element)
+	}
+	return list
+}
+
+// numbers reads an int[] of a prepared read, likewise.
+func (c *cells) numbers() (list []int) {
+	if c.null() {
+		return nil
+	}
+	for _, sent := range c.elements() {
+		list = append(list, c.whole(sent))
 	}
 	return list
 }

@@ -1,3 +1,7 @@
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
+
 CREATE FUNCTION public.count_image_requests() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -5,22 +9,25 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
-      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
-      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSE
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
-      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   END IF;
@@ -90,6 +97,14 @@ BEGIN
   RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 
+CREATE FUNCTION public.rename_versions() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE versions SET name = NEW.name WHERE image_request_id = NEW.id AND name <> NEW.name;
+  RETURN NULL;
+END $$;
+
 CREATE TABLE public.counts (
     of text NOT NULL COLLATE pg_catalog."C",
     span text NOT NULL COLLATE pg_catalog."C",
@@ -101,13 +116,13 @@ CREATE TABLE public.counts (
     slot integer NOT NULL,
     n bigint NOT NULL,
     CONSTRAINT counts_of_check CHECK ((of = ANY (ARRAY['image_requests'::text, 'versions'::text]))),
-    CONSTRAINT counts_span_check CHECK ((span = ANY (ARRAY['ALL'::text, 'MONTH'::text, 'DAY'::text])))
+    CONSTRAINT counts_span_check CHECK ((span = ANY (ARRAY['ALL'::text, 'MONTH'::text, 'DAY'::text, 'END'::text])))
 )
 WITH (fillfactor='70');
 
 COMMENT ON TABLE public.counts IS 'How many rows the tables have, kept in the transactions that change them: the sum of n over all slots. Lists are counted, and their pages found, without a look at their rows.';
 
-COMMENT ON COLUMN public.counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC.';
+COMMENT ON COLUMN public.counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC. END: which end dates, those of a day.';
 
 COMMENT ON COLUMN public.counts.since IS 'The first day of the span.';
 
@@ -201,7 +216,7 @@ CREATE TABLE public.image_requests (
     CONSTRAINT image_requests_name_check CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 256)) AND (name = btrim(name)))),
     CONSTRAINT image_requests_reports_check CHECK ((reports >= 0)),
     CONSTRAINT image_requests_revision_check CHECK ((revision >= 1)),
-    CONSTRAINT image_requests_search_text_check CHECK ((char_length(search_text) <= 65536)),
+    CONSTRAINT image_requests_search_text_check CHECK ((char_length(search_text) <= 262144)),
     CONSTRAINT image_requests_shared_since_check CHECK ((shared_since >= 1)),
     CONSTRAINT image_requests_shared_with_is_a_list CHECK (((COALESCE(array_ndims(shared_with), 1) = 1) AND (cardinality(shared_with) <= 200) AND (array_position(shared_with, NULL::text) IS NULL) AND (char_length(array_to_string(shared_with, ''::text)) <= (200 * 150)))),
     CONSTRAINT image_requests_shared_with_users_only CHECK (((visibility = 'USERS'::text) = (cardinality(shared_with) > 0))),
@@ -226,7 +241,7 @@ COMMENT ON COLUMN public.image_requests.instance IS 'Of the newest version, kept
 
 COMMENT ON COLUMN public.image_requests.provider_id IS 'Of the newest version, kept here for lists.';
 
-COMMENT ON COLUMN public.image_requests.search_text IS 'Name, description and tags, one a line, in the letters that upper and lower case have in common.';
+COMMENT ON COLUMN public.image_requests.search_text IS 'Name, description and tags in the letters that upper and lower case have in common, and each sign in capitals (imaging/search.go).';
 
 COMMENT ON COLUMN public.image_requests.shared_since IS 'The seq of the newest event that changed who may see it.';
 
@@ -263,8 +278,11 @@ CREATE TABLE public.tokens (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    read_only boolean DEFAULT false NOT NULL,
+    last_used_at timestamp with time zone,
     CONSTRAINT tokens_created_at_check CHECK (((created_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT tokens_expires_at_check CHECK (((expires_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (expires_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT tokens_last_used_at_check CHECK (((last_used_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (last_used_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT tokens_providers_check CHECK ((((cardinality(providers) >= 1) AND (cardinality(providers) <= 100)) AND (array_ndims(providers) = 1) AND (array_position(providers, NULL::integer) IS NULL))),
     CONSTRAINT tokens_revoked_at_check CHECK (((revoked_at >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (revoked_at < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT tokens_roles_check CHECK ((((cardinality(roles) >= 1) AND (cardinality(roles) <= 4)) AND (array_ndims(roles) = 1) AND (roles <@ ARRAY['REQUESTER'::text, 'REVIEWER'::text, 'WORKER'::text, 'ADMIN'::text]))),
@@ -277,6 +295,10 @@ COMMENT ON TABLE public.tokens IS 'Who may act as whom. The secret itself is nev
 COMMENT ON COLUMN public.tokens.providers IS 'What the roles of reviewer and worker are confined to; null: not confined.';
 
 COMMENT ON COLUMN public.tokens.secret_hash IS 'SHA-256 of the secret, which is 256 random bits.';
+
+COMMENT ON COLUMN public.tokens.read_only IS 'Whether its bearer may change nothing.';
+
+COMMENT ON COLUMN public.tokens.last_used_at IS 'To the minute or so; null if it never was.';
 
 CREATE TABLE public.versions (
     id uuid NOT NULL,
@@ -296,6 +318,7 @@ CREATE TABLE public.versions (
     start_date timestamp with time zone NOT NULL,
     end_date timestamp with time zone,
     status text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
     decided_by text COLLATE pg_catalog."C",
     decided_at timestamp with time zone,
     decision text,
@@ -376,6 +399,8 @@ COMMENT ON COLUMN public.versions.requested_by IS 'Who asked for it, whoever own
 
 COMMENT ON COLUMN public.versions.authors IS 'Who asked for it or changed what it is made of: they never decide on it.';
 
+COMMENT ON COLUMN public.versions.name IS 'Of the request, kept here for lists.';
+
 COMMENT ON COLUMN public.versions.decided_by IS 'Null where the provider approved by itself.';
 
 COMMENT ON COLUMN public.versions.attempt IS 'How often a worker has begun it.';
@@ -444,6 +469,8 @@ CREATE INDEX image_requests_by_name ON public.image_requests USING btree (name, 
 
 CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, start_date, id);
 
+CREATE INDEX image_requests_by_search ON public.image_requests USING gin (search_text public.gin_trgm_ops) WITH (gin_pending_list_limit='1024');
+
 CREATE INDEX image_requests_by_shared_with ON public.image_requests USING gin (shared_with);
 
 CREATE INDEX image_requests_by_start_date ON public.image_requests USING btree (start_date, id);
@@ -452,17 +479,27 @@ CREATE INDEX image_requests_by_status ON public.image_requests USING btree (stat
 
 CREATE INDEX image_requests_by_tag ON public.image_requests USING gin (tags);
 
+CREATE INDEX image_requests_of_provider ON public.image_requests USING btree (provider_id, start_date, id);
+
+CREATE INDEX image_requests_of_visibility ON public.image_requests USING btree (visibility, start_date, id);
+
+CREATE INDEX tokens_by_age ON public.tokens USING btree (created_at, id);
+
 CREATE INDEX versions_by_end_date ON public.versions USING btree (end_date) WHERE (end_date IS NOT NULL);
 
 CREATE INDEX versions_by_instance ON public.versions USING btree (instance);
 
 CREATE INDEX versions_by_lease ON public.versions USING btree (lease_expires_at) WHERE (status = 'IMAGING'::text);
 
+CREATE INDEX versions_by_name ON public.versions USING btree (name, id);
+
 CREATE INDEX versions_by_start_date ON public.versions USING btree (start_date, id);
 
 CREATE INDEX versions_by_status ON public.versions USING btree (status, id);
 
 CREATE INDEX versions_in_queue ON public.versions USING btree (status, provider_id, start_date, id);
+
+CREATE INDEX versions_of_status ON public.versions USING btree (status, start_date, id);
 
 CREATE UNIQUE INDEX versions_one_open_per_instance ON public.versions USING btree (instance) WHERE (status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text]));
 
@@ -481,6 +518,8 @@ CREATE TRIGGER image_requests_removed AFTER DELETE ON public.image_requests REFE
 CREATE TRIGGER versions_added AFTER INSERT ON public.versions REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
 
 CREATE TRIGGER versions_changed AFTER UPDATE ON public.versions REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
+
+CREATE TRIGGER versions_have_the_name_of_their_request AFTER UPDATE OF name ON public.image_requests FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION public.rename_versions();
 
 CREATE TRIGGER versions_removed AFTER DELETE ON public.versions REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
 

@@ -17,6 +17,7 @@ type cut struct {
 	n       int
 	fromEnd bool
 	reading imaging.Order // the list's order, reversed for a slice from its end
+	offset  int           // of a page by number
 	bounds  []bound
 	origin  *bound // what lies on the other side of the place that the slice starts from; nil if it starts from an end
 }
@@ -65,11 +66,26 @@ func newCut(s imaging.Slice, table string, o imaging.Order, problems imaging.Pro
 }
 
 // apply reads one row more than is wanted, to know whether there is more.
-func (c *cut) apply(q *bun.SelectQuery) *bun.SelectQuery {
+func (c *cut) apply(q *bun.SelectQuery) *bun.SelectQuery { return c.page(c.within(q)) }
+
+// within leaves in q what lies within the bounds.
+func (c *cut) within(q *bun.SelectQuery) *bun.SelectQuery {
 	for _, b := range c.bounds {
 		q = c.beside(q, b)
 	}
-	return orderBy(q, c.table, c.reading).Limit(int64(c.n) + 1)
+	return q
+}
+
+// page cuts it off q.
+func (c *cut) page(q *bun.SelectQuery) *bun.SelectQuery {
+	return orderBy(q, c.table, c.reading).Offset(int64(c.offset)).Limit(int64(c.n) + 1)
+}
+
+// beyond is what lies on the other side of the place that the slice starts from, the next row of it.
+func (c *cut) beyond() *cut {
+	back := &cut{table: c.table, reading: c.reading, bounds: []bound{*c.origin}}
+	back.reading.Direction = reversed(c.reading.Direction)
+	return back
 }
 
 // beside leaves in q what lies on one side of a place.

@@ -17,6 +17,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"imagerequests/db/safedriver"
+	"imagerequests/imaging"
 )
 
 // Connections is how many connections a store holds at most. Four to eight keep two cores busy.
@@ -31,7 +32,9 @@ type Store struct {
 
 	hot     *hot
 	batches *batches // shared by the stores that read only some columns
+	uses    *uses
 	columns *Columns // what its reads fill; nil: all
+	reach   reach
 }
 
 // Open makes a store; it connects when it is first used. It fails if cfg is unsafe.
@@ -43,7 +46,7 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(Connections)
 	pool.SetMaxIdleConns(Connections) // fewer idle ones would be closed and opened again all the time
-	s := &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}}
+	s := &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}, uses: &uses{}, reach: usualReach}
 	s.batches = newBatches(s.batch)
 	return s, nil
 }
@@ -76,11 +79,16 @@ var errNested = errors.New("a transaction within a transaction")
 
 const attempts = 6
 
-// inTx runs f in a transaction and commits. Serialization failures and deadlocks run it again, so f touches nothing but
+// inTx runs f in a transaction and commits. Serialization failures, deadlocks and lost statements run it again, so f touches nothing but
 // the database and what it may set anew. f must not hand tx to another goroutine.
-func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
+//
+// It is the only way to write for somebody, and it asks first whether they may write at all: UNAUTHENTICATED, FORBIDDEN.
+func (s *Store) inTx(ctx context.Context, a imaging.Actor, f func(ctx context.Context, tx bun.Tx) error) error {
 	if ctx.Value(inTxKey{}) != nil {
 		return errNested
+	}
+	if err := a.MayWrite(); err != nil {
+		return err
 	}
 	ctx = context.WithValue(ctx, inTxKey{}, true)
 	for attempt := 1; ; attempt++ {
@@ -88,7 +96,12 @@ func (s *Store) inTx(ctx context.Context, f func(ctx context.Context, tx bun.Tx)
 		if err == nil {
 			return nil
 		}
-		if state := safedriver.SQLState(err); attempt == attempts || state != "40001" && state != "40P01" {
+		switch safedriver.SQLState(err) {
+		case "40001", "40P01", "26000", "0A000": // the last two: what was prepared is gone, or of another time
+		default:
+			return s.translate(err)
+		}
+		if attempt == attempts {
 			return s.translate(err)
 		}
 		select {

@@ -123,6 +123,8 @@ func (s *Subscription) replay(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
 	horizon, _, err := s.feed.store.horizon(ctx)
 	if err != nil {
 		return err

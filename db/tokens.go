@@ -2,8 +2,9 @@ package db
 
 import (
 	"context"
-	"database/sql/driver"
+	"encoding/hex"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,7 @@ import (
 // CreateToken stores a new token for the user, roles and providers in t and answers its secret, which cannot be read
 // again. Admins may. UNAUTHENTICATED, FORBIDDEN, INVALID by field.
 func (s *Store) CreateToken(ctx context.Context, a imaging.Actor, t imaging.Token) (secret string, made *imaging.Token, err error) {
-	if err := onlyAdmin(a); err != nil {
+	if err := mayKeep(a); err != nil {
 		return "", nil, err
 	}
 	if err := t.Problems().Err(); err != nil {
@@ -31,7 +32,8 @@ func (s *Store) CreateToken(ctx context.Context, a imaging.Actor, t imaging.Toke
 		t.ExpiresAt = &cut
 	}
 	t.SecretHash, t.CreatedAt, t.RevokedAt = imaging.HashSecret(secret), s.moment(), nil
-	err = s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	t.LastUsedAt = nil
+	err = s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) error {
 		return s.saveToken(ctx, tx, a, imaging.TokenCreated, nil, &t)
 	})
 	if err != nil {
@@ -43,11 +45,11 @@ func (s *Store) CreateToken(ctx context.Context, a imaging.Actor, t imaging.Toke
 // RevokeToken makes a token worthless from now on; doing it again changes nothing. Admins may. UNAUTHENTICATED, FORBIDDEN,
 // NOT_FOUND.
 func (s *Store) RevokeToken(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Token, error) {
-	if err := onlyAdmin(a); err != nil {
+	if err := mayKeep(a); err != nil {
 		return nil, err
 	}
 	t := &imaging.Token{ID: id}
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) error {
 		if err := tx.NewSelect().Model(t).WherePK().For("UPDATE").Scan(ctx); err != nil {
 			return err
 		}
@@ -74,20 +76,55 @@ func (s *Store) Tokens(ctx context.Context, a imaging.Actor) ([]*imaging.Token, 
 	return all, s.translate(err)
 }
 
+// tokenTable is the list of all tokens, whose only order is that in which they were made.
+const tokenTable = "token"
+
+var byCreation = imaging.Order{Field: imaging.ByCreation, Direction: imaging.Asc}
+
+// TokenPage is a page of what Tokens answers. Admins may. UNAUTHENTICATED; FORBIDDEN; INVALID by field for a bad slice or cursor.
+func (s *Store) TokenPage(ctx context.Context, a imaging.Actor, slice imaging.Slice) (*TokenConnection, error) {
+	if err := onlyAdmin(a); err != nil {
+		return nil, err
+	}
+	page, err := newCut(slice, tokenTable, byCreation, nil)
+	if err != nil {
+		return nil, err
+	}
+	list := func() *bun.SelectQuery { return s.db.NewSelect().Model((*imaging.Token)(nil)) }
+	rows := []*imaging.Token{}
+	if err := page.apply(list()).Scan(ctx, &rows); err != nil {
+		return nil, s.translate(err)
+	}
+	cursor := func(t *imaging.Token) string {
+		return encodeCursor(tokenTable, byCreation, strconv.FormatInt(t.CreatedAt.UnixMicro(), 10), t.ID)
+	}
+	there := func(ctx context.Context, beyond *cut) (bool, error) {
+		found, err := beyond.within(list()).Exists(ctx)
+		return found, s.translate(err)
+	}
+	return connect(page, rows, cursor, there, func(ctx context.Context) (int, error) {
+		n, err := list().Count(ctx)
+		return int(n), s.translate(err)
+	}), nil
+}
+
 // inForce is what makes a token open the door.
 const inForce = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 
 // bearer is prepared: nearly every request begins with it.
-const bearer = "SELECT id, username, roles, providers, secret_hash, created_at, expires_at FROM tokens WHERE secret_hash = $1 AND " + inForce
+const bearer = "SELECT id, username, roles, providers, read_only, secret_hash, created_at, expires_at, last_used_at FROM tokens WHERE secret_hash = $1 AND " + inForce
 
 // Bearer is the token with this secret. UNAUTHENTICATED if it is not that of a token in force.
+//
+// It is found by an index of hashes. How far the hash that is looked for agrees with those that are there may show in the time
+// this takes, but nobody can choose a secret by its SHA-256, and what is learned of a hash opens nothing.
 func (s *Store) Bearer(ctx context.Context, secret string) (*imaging.Token, error) {
 	var t *imaging.Token
-	hash := []driver.NamedValue{{Ordinal: 1, Value: imaging.HashSecret(secret)}}
-	err := safedriver.Read(ctx, s.db.DB, bearer, hash, func(values []driver.Value) error {
-		c := cells{values: values}
+	hash := []string{`\x` + hex.EncodeToString(imaging.HashSecret(secret))}
+	err := safedriver.Read(ctx, s.db.DB, bearer, hash, func(r safedriver.Row) error {
+		c := cells{row: r}
 		t = &imaging.Token{ID: c.id(), Username: c.text(), Roles: roles(c.texts()), Providers: c.numbers(),
-			SecretHash: as[[]byte](&c), CreatedAt: c.time(), ExpiresAt: orNil(&c, c.time)}
+			ReadOnly: c.truth(), SecretHash: c.bytes(), CreatedAt: c.time(), ExpiresAt: orNil(&c, c.time), LastUsedAt: orNil(&c, c.time)}
 		return c.err
 	})
 	if err != nil {
@@ -96,6 +133,7 @@ func (s *Store) Bearer(ctx context.Context, secret string) (*imaging.Token, erro
 	if t == nil {
 		return nil, imaging.Errorf(imaging.Unauthenticated, "Invalid token.")
 	}
+	s.uses.note(s.moment(), t.ID)
 	return t, nil
 }
 
@@ -113,6 +151,9 @@ func (s *Store) InForce(ctx context.Context, ids []uuid.UUID) (still []uuid.UUID
 		return nil, nil
 	}
 	err = s.db.NewSelect().Model((*imaging.Token)(nil)).Column("id").Where("id IN (?)", bun.List(ids)).Where(inForce).Scan(ctx, &still)
+	if err == nil {
+		s.uses.note(s.moment(), still...) // sockets and streams live by them
+	}
 	return still, s.translate(err)
 }
 

@@ -18,19 +18,54 @@ func visibleTo(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
 		return q
 	}
 	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery {
-		q = q.Where("image_request.visibility = 'PUBLIC'")
-		if !kind.signedIn {
-			return q
-		}
-		q = q.WhereOr("image_request.created_by = ?", a.username).
-			WhereOr("image_request.visibility = 'USERS' AND image_request.shared_with @> ?", a.usernames)
-		if !kind.worker {
-			return q
-		}
-		work := "EXISTS (SELECT FROM versions w WHERE w.image_request_id = image_request.id AND w.status IN ('APPROVED', 'IMAGING')"
-		if !kind.confined {
-			return q.WhereOr(work + ")")
-		}
-		return q.WhereOr(work+" AND w.provider_id = ANY (?))", a.providers)
+		return concerned(q.Where("image_request.visibility = 'PUBLIC'"), kind, a)
 	})
+}
+
+// privateTo leaves in a query what somebody of a kind may see and not everybody: their own, what is shared with them, and what
+// they work on. It is nil for staff, for whom there is but one rule, and for who is not signed in.
+func privateTo(kind actorKind, a asking) rule {
+	if kind.staff || !kind.signedIn {
+		return nil
+	}
+	return func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("image_request.visibility <> 'PUBLIC'").
+			WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return concerned(q, kind, a) })
+	}
+}
+
+// visibleOf leaves in q what the actor may see of the requests of one visibility, and nothing else: less than the rule, said
+// so that Postgres finds each alternative by an index.
+func visibleOf(q *bun.SelectQuery, of imaging.Visibility, a imaging.Actor) *bun.SelectQuery {
+	kind := kindOf(a)
+	switch q = q.Where("image_request.visibility = ?", of); {
+	case kind.staff || of == imaging.Public:
+		return q
+	case !kind.signedIn:
+		return q.Where("FALSE")
+	}
+	asks := values(a)
+	asks.gathered = true
+	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return concerned(q, kind, asks) })
+}
+
+// concerned adds, as alternatives, why somebody sees what is not public.
+func concerned(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
+	if !kind.signedIn {
+		return q
+	}
+	q = q.WhereOr("image_request.created_by = ?", a.username).
+		WhereOr("image_request.visibility = 'USERS' AND image_request.shared_with @> ?", a.usernames)
+	if !kind.worker {
+		return q
+	}
+	work, end := "EXISTS (SELECT FROM versions w WHERE w.image_request_id = image_request.id AND ", ")"
+	if a.gathered {
+		work, end = "image_request.id = ANY (ARRAY (SELECT w.image_request_id FROM versions w WHERE ", "))"
+	}
+	work += "w.status IN ('APPROVED', 'IMAGING')"
+	if !kind.confined {
+		return q.WhereOr(work + end)
+	}
+	return q.WhereOr(work+" AND w.provider_id = ANY (?)"+end, a.providers)
 }

@@ -70,7 +70,7 @@ func (w *world) checkLists(t *testing.T, a imaging.Actor, want []*imaging.ImageR
 		if n, err := c.TotalCount(ctx); err != nil || n != len(want) {
 			t.Errorf("total %d, %v, want %d", n, err, len(want))
 		}
-		if s.After = c.PageInfo.EndCursor; !more(t, c.PageInfo) {
+		if s.After = c.PageInfo.EndCursor(); !more(t, c.PageInfo) {
 			break
 		}
 	}
@@ -85,7 +85,7 @@ func (w *world) checkLists(t *testing.T, a imaging.Actor, want []*imaging.ImageR
 		if n, err := c.TotalCount(ctx); err != nil || n != len(versions(want)) {
 			t.Errorf("total of versions %d, %v, want %d", n, err, len(versions(want)))
 		}
-		if s.After = c.PageInfo.EndCursor; !more(t, c.PageInfo) {
+		if s.After = c.PageInfo.EndCursor(); !more(t, c.PageInfo) {
 			break
 		}
 	}

@@ -19,7 +19,7 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
 
 // Few values, so that ties and hits are frequent, and odd ones, so that none is changed on its way.
 var (
-	someNames = []string{"alpha", "Alpha", "alpha beta", "ä", "line\nbreak", `it's "q" \ ? $1 %`, "日本", "ΣΟΦΟΣ Σοφος", "İzmir ılık", "50% of_a\\b", "µm ſtraße"}
+	someNames = []string{"alpha", "Alpha", "alpha beta", "ä", "line\nbreak", `it's "q" \ ? $1 %`, "日本", "ΣΟΦΟΣ Σοφος", "İzmir ılık", "50% of_a\\b", "µm ſtraße", "C++ (R 4.3.11) a-b-c", "日本語のログとメモ🙂", "서울대학교 이미지", "ที่ปรึกษา हिन्दी"}
 	someTags  = []string{"a", "A", "it's", `"quoted"`, `back\slash`, "{x,y}", "NULL", "two words", "ü?", "%_"}
 	someUsers = []string{"ann", "Ann", "an", "bob", "carl", `d"a,v\e`, "worker", "reviewer"}
 )

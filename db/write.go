@@ -19,8 +19,8 @@ import (
 //
 // UNAUTHENTICATED; INVALID by field; CONFLICT if the instance has an open version or the key was used for another input.
 func (s *Store) RequestImage(ctx context.Context, a imaging.Actor, in imaging.RequestImageInput) (*imaging.Version, error) {
-	if !a.SignedIn() {
-		return nil, imaging.ErrUnauthenticated()
+	if err := a.MayWrite(); err != nil {
+		return nil, err
 	}
 	problems := in.Problems(a)
 	if len(problems) == 0 {
@@ -51,8 +51,11 @@ func (s *Store) PreviewImageRequest(ctx context.Context, a imaging.Actor, in ima
 }
 
 // Refusals are what RequestImage would refuse the input for. A key that was used before says all: either that it was used
-// for another input, or that there is nothing left to refuse.
+// for another input, or that there is nothing left to refuse; and so does a token that may only read.
 func (s *Store) Refusals(ctx context.Context, a imaging.Actor, in imaging.RequestImageInput) (imaging.Problems, error) {
+	if err := a.MayWrite(); err != nil {
+		return imaging.All(err), nil
+	}
 	problems := in.Problems(a)
 	if in.IdempotencyKey != nil && !problems.On("idempotencyKey") {
 		var m made
@@ -67,7 +70,7 @@ func (s *Store) Refusals(ctx context.Context, a imaging.Actor, in imaging.Reques
 			return refusal(s.translate(err))
 		}
 	}
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) error {
 		p, err := provider(ctx, tx, in.Provider)
 		problems = append(in.Problems(a), imaging.ProviderProblem(in.Provider, p)...)
 		return err
@@ -94,8 +97,8 @@ func refusal(err error) (imaging.Problems, error) {
 // UNAUTHENTICATED; NOT_FOUND; FORBIDDEN; INVALID by field; CONFLICT if the instance has an open version, the label was
 // taken, or the key was used for another input.
 func (s *Store) RequestVersion(ctx context.Context, a imaging.Actor, in imaging.RequestVersionInput) (*imaging.Version, error) {
-	if !a.SignedIn() {
-		return nil, imaging.ErrUnauthenticated()
+	if err := a.MayWrite(); err != nil {
+		return nil, err
 	}
 	return s.create(ctx, a, "requestVersion", in, in.IdempotencyKey, in.Work, in.Problems(), func(ctx context.Context, tx bun.Tx, made made, p *imaging.Provider) (*imaging.ImageRequest, []*imaging.Event, error) {
 		r, err := s.locked(ctx, tx, a, theID(tx, in.ImageRequest))
@@ -155,11 +158,8 @@ func (s *Store) EditVersion(ctx context.Context, a imaging.Actor, in imaging.Edi
 
 // change is what every use case does that changes a request that is there: lock, apply the rule, save.
 func (s *Store) change(ctx context.Context, a imaging.Actor, id *bun.SelectQuery, rule func(*imaging.ImageRequest, time.Time) ([]*imaging.Event, error)) (*imaging.ImageRequest, error) {
-	if !a.SignedIn() {
-		return nil, imaging.ErrUnauthenticated()
-	}
 	var r *imaging.ImageRequest
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) (err error) {
+	err := s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) (err error) {
 		if r, err = s.locked(ctx, tx, a, id); err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ func (s *Store) create(ctx context.Context, a imaging.Actor, operation string, i
 		key = nil
 	}
 	var version *imaging.Version
-	err := s.inTx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err := s.inTx(ctx, a, func(ctx context.Context, tx bun.Tx) error {
 		made, again, err := s.once(ctx, tx, a, operation, in, key)
 		if err != nil {
 			return err

@@ -62,6 +62,13 @@ func Empty(t testing.TB) safedriver.Config {
 	return create(t, "")
 }
 
+// ASCII is the same in a database that knows no letters but ASCII's, as an operator's may.
+func ASCII(t testing.TB) safedriver.Config {
+	t.Helper()
+	Cluster(t)
+	return create(t, " TEMPLATE template0 LC_CTYPE 'C'")
+}
+
 // Store is a store over a database of its own.
 func Store(t testing.TB) *db.Store {
 	t.Helper()

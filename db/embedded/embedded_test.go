@@ -41,7 +41,7 @@ func TestColdThenWarmStartKeepsData(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	common := map[string]string{
-		"data_checksums": "on", "TimeZone": "UTC", "lc_collate": "C", "server_encoding": "UTF8", "listen_addresses": "",
+		"data_checksums": "on", "TimeZone": "UTC", "lc_collate": "C", "lc_ctype": "C.UTF-8", "server_encoding": "UTF8", "listen_addresses": "",
 		"unix_socket_permissions": "0700", "client_connection_check_interval": "1s",
 	}
 	cases := []struct {
@@ -78,6 +78,25 @@ func TestSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A locale that the system lacks is known from other trouble, and the folder can be used with the next one.
+func TestUnknownLocale(t *testing.T) {
+	t.Parallel()
+	c := start(t, Options{Dir: folder(t), Throwaway: true})
+	dir := filepath.Join(c.home, "another")
+	if err := errors.Join(os.Mkdir(dir, 0o700), c.give(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.runInitdb(limit(t), dir, "of_nowhere.UTF-8"); !errors.Is(err, errNoLocale) {
+		t.Errorf("an unknown locale is answered by %v", err)
+	}
+	if err := c.runInitdb(limit(t), dir, ctypes[len(ctypes)-1]); err != nil {
+		t.Error(err)
+	}
+	if err := c.runInitdb(limit(t), dir, "C"); err == nil || errors.Is(err, errNoLocale) {
+		t.Errorf("a folder that is not empty is answered by %v", err)
 	}
 }
 

@@ -107,6 +107,31 @@ func (c *Cluster) initdb(ctx context.Context) error {
 	if err := c.give(unfinished); err != nil {
 		return err
 	}
+	var err error
+	for _, ctype := range ctypes {
+		if err = c.runInitdb(ctx, unfinished, ctype); !errors.Is(err, errNoLocale) {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("initdb: %w", err)
+	}
+	if err := os.Rename(unfinished, c.data); err != nil {
+		return err
+	}
+	c.log.Info("created the database cluster", "took", time.Since(began).Round(time.Millisecond))
+	return syncFolder(c.home)
+}
+
+// ctypes are the locales that tell the cluster what a letter is, the first that the system has: all but the last know those of
+// Unicode, which the index of searches needs. What comes first in an order, and everything else, is always C's.
+var ctypes = []string{"C.UTF-8", "en_US.UTF-8", "C"}
+
+// errNoLocale: the system does not have the locale.
+var errNoLocale = errors.New("the locale is not known here")
+
+// runInitdb makes a cluster in an empty folder. errNoLocale if it is left empty for that.
+func (c *Cluster) runInitdb(ctx context.Context, dir, ctype string) error {
 	// the password goes through a pipe: command lines can be read by everybody
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -126,8 +151,8 @@ func (c *Cluster) initdb(ctx context.Context) error {
 	if c.opts.Throwaway {
 		auth = "trust"
 	}
-	cmd := c.command(ctx, "initdb", "-D", unfinished, "-U", role, "--pwfile=/dev/fd/3", "--auth-local="+auth,
-		"--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C", "--data-checksums")
+	cmd := c.command(ctx, "initdb", "-D", dir, "-U", role, "--pwfile=/dev/fd/3", "--auth-local="+auth,
+		"--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C", "--lc-ctype="+ctype, "--data-checksums")
 	if c.opts.Throwaway {
 		cmd.Args = append(cmd.Args, "--no-sync")
 	}
@@ -138,16 +163,16 @@ func (c *Cluster) initdb(ctx context.Context) error {
 	dieWithParent(cmd.SysProcAttr, syscall.SIGKILL)
 	child, err := spawn(cmd)
 	if err != nil {
-		return fmt.Errorf("initdb: %w", err)
-	}
-	if <-child.gone; child.end != nil {
-		return fmt.Errorf("initdb: %w", errors.Join(ctx.Err(), child.end, errors.New(out.String())))
-	}
-	if err := os.Rename(unfinished, c.data); err != nil {
 		return err
 	}
-	c.log.Info("created the database cluster", "took", time.Since(began).Round(time.Millisecond))
-	return syncFolder(c.home)
+	if <-child.gone; child.end == nil {
+		return nil
+	}
+	err = errors.Join(ctx.Err(), child.end, errors.New(out.String()))
+	if strings.Contains(out.String(), "invalid locale name") { // it runs with LC_ALL=C, so these are its words everywhere
+		err = errors.Join(errNoLocale, err)
+	}
+	return err
 }
 
 // args are the server's settings. On the command line they outrank the files of

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,16 @@ const (
 	socketLine = 4
 	statusLine = 7
 )
+
+// Exists tells whether there is a cluster in the data folder, running or not.
+func Exists(dir string) (bool, error) {
+	c := &Cluster{home: filepath.Join(dir, "pg")}
+	name, _, err := c.existing()
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return name != "", err
+}
 
 // Running tells how to reach a database of the cluster that another process runs
 // in the data folder, as a command beside the server needs it. It looks into files

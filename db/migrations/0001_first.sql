@@ -27,7 +27,7 @@ CREATE TABLE image_requests (
               CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
   instance    uuid NOT NULL,
   provider_id integer NOT NULL REFERENCES providers,
-  search_text text COLLATE "C" NOT NULL CHECK (char_length(search_text) <= 65536),
+  search_text text COLLATE "C" NOT NULL CHECK (char_length(search_text) <= 262144),
   shared_since integer NOT NULL DEFAULT 1 CHECK (shared_since >= 1),
   CONSTRAINT image_requests_tags_are_a_list
     CHECK (coalesce(array_ndims(tags), 1) = 1 AND cardinality(tags) <= 64 AND array_position(tags, NULL) IS NULL
@@ -49,15 +49,37 @@ COMMENT ON COLUMN image_requests.shared_since IS 'The seq of the newest event th
 COMMENT ON COLUMN image_requests.status IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.instance IS 'Of the newest version, kept here for lists.';
 COMMENT ON COLUMN image_requests.provider_id IS 'Of the newest version, kept here for lists.';
-COMMENT ON COLUMN image_requests.search_text IS 'Name, description and tags, one a line, in the letters that upper and lower case have in common.';
+COMMENT ON COLUMN image_requests.search_text IS 'Name, description and tags in the letters that upper and lower case have in common, and each sign in capitals (imaging/search.go).';
 CREATE INDEX image_requests_by_start_date ON image_requests (start_date, id);
 CREATE INDEX image_requests_by_name ON image_requests (name, id);
 CREATE INDEX image_requests_by_status ON image_requests (status, id);
 CREATE INDEX image_requests_by_owner ON image_requests (created_by, start_date, id);
+CREATE INDEX image_requests_of_provider ON image_requests (provider_id, start_date, id);
+CREATE INDEX image_requests_of_visibility ON image_requests (visibility, start_date, id);
 CREATE INDEX image_requests_by_tag ON image_requests USING gin (tags);
 CREATE INDEX image_requests_by_shared_with ON image_requests USING gin (shared_with);
 CREATE INDEX image_requests_by_end_date ON image_requests (end_date) WHERE end_date IS NOT NULL;
 CREATE INDEX image_requests_by_instance ON image_requests (instance);
+
+-- The index of searches is of an extension that any PostgreSQL comes with, but not every package of it. An operator may have put it
+-- into a schema of its own. A text has hundreds of entries, so new rows wait in a list until there is a megabyte of them, some 250:
+-- one at a time a create would take ten times as long, and a longer list takes each search longer.
+DO $$
+BEGIN
+  CREATE EXTENSION IF NOT EXISTS pg_trgm;
+EXCEPTION
+  WHEN feature_not_supported OR undefined_file THEN
+    RAISE feature_not_supported USING MESSAGE = 'searches need the extension pg_trgm, which is not installed beside this PostgreSQL: '
+      'install the package of its contributed modules, postgresql-contrib or the like';
+  WHEN insufficient_privilege THEN
+    RAISE insufficient_privilege USING MESSAGE = 'searches need the extension pg_trgm, and this role may not create it: '
+      'have somebody who may carry out CREATE EXTENSION pg_trgm in this database, or GRANT CREATE ON DATABASE to the role';
+END $$;
+DO $$
+BEGIN
+  EXECUTE format('CREATE INDEX image_requests_by_search ON image_requests USING gin (search_text %s.gin_trgm_ops) WITH (gin_pending_list_limit = 1024)',
+    (SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'pg_trgm'));
+END $$;
 
 CREATE TABLE versions (
   id               uuid PRIMARY KEY,
@@ -78,6 +100,7 @@ CREATE TABLE versions (
   end_date         timestamptz,
   status           text COLLATE "C" NOT NULL
                    CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
+  name             text COLLATE "C" NOT NULL,
 
   decided_by       text COLLATE "C" CHECK (char_length(decided_by) BETWEEN 1 AND 150),
   decided_at       timestamptz,
@@ -146,6 +169,7 @@ COMMENT ON COLUMN versions.version IS 'The label.';
 COMMENT ON COLUMN versions.ip_address IS 'Named by the client, never relied upon.';
 COMMENT ON COLUMN versions.requested_by IS 'Who asked for it, whoever owns the request by now.';
 COMMENT ON COLUMN versions.authors IS 'Who asked for it or changed what it is made of: they never decide on it.';
+COMMENT ON COLUMN versions.name IS 'Of the request, kept here for lists.';
 COMMENT ON COLUMN versions.decided_by IS 'Null where the provider approved by itself.';
 COMMENT ON COLUMN versions.attempt IS 'How often a worker has begun it.';
 COMMENT ON COLUMN versions.excluded IS 'The paths of exclude that the imager found and left out.';
@@ -156,14 +180,24 @@ COMMENT ON COLUMN versions.failure_detail IS 'For staff.';
 CREATE UNIQUE INDEX versions_one_open_per_instance ON versions (instance) WHERE status IN ('PENDING', 'NEEDS_INFO', 'APPROVED', 'IMAGING');
 CREATE INDEX versions_by_start_date ON versions (start_date, id);
 CREATE INDEX versions_in_queue ON versions (status, provider_id, start_date, id);
+CREATE INDEX versions_by_name ON versions (name, id);
 CREATE INDEX versions_by_status ON versions (status, id);
+CREATE INDEX versions_of_status ON versions (status, start_date, id);
 CREATE INDEX versions_by_instance ON versions (instance);
 CREATE INDEX versions_by_end_date ON versions (end_date) WHERE end_date IS NOT NULL;
 CREATE INDEX versions_by_lease ON versions (lease_expires_at) WHERE status = 'IMAGING';
 
+CREATE FUNCTION rename_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE versions SET name = NEW.name WHERE image_request_id = NEW.id AND name <> NEW.name;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER versions_have_the_name_of_their_request AFTER UPDATE OF name ON image_requests
+  FOR EACH ROW WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION rename_versions();
+
 CREATE TABLE counts (
   of          text COLLATE "C" NOT NULL CHECK (of IN ('image_requests', 'versions')),
-  span        text COLLATE "C" NOT NULL CHECK (span IN ('ALL', 'MONTH', 'DAY')),
+  span        text COLLATE "C" NOT NULL CHECK (span IN ('ALL', 'MONTH', 'DAY', 'END')),
   since       date NOT NULL,
   visibility  text COLLATE "C" NOT NULL,
   status      text COLLATE "C" NOT NULL,
@@ -174,7 +208,7 @@ CREATE TABLE counts (
   PRIMARY KEY (of, span, since, visibility, status, provider_id, dated, slot)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE counts IS 'How many rows the tables have, kept in the transactions that change them: the sum of n over all slots. Lists are counted, and their pages found, without a look at their rows.';
-COMMENT ON COLUMN counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC.';
+COMMENT ON COLUMN counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC. END: which end dates, those of a day.';
 COMMENT ON COLUMN counts.since IS 'The first day of the span.';
 COMMENT ON COLUMN counts.visibility IS 'Of image requests; empty for versions.';
 COMMENT ON COLUMN counts.dated IS 'Whether they have an end date; whether that has come, only the time can tell.';
@@ -198,22 +232,25 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
-      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
-      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSE
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
-      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+      ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
+    WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   END IF;
@@ -322,8 +359,13 @@ CREATE TABLE tokens (
   secret_hash bytea NOT NULL UNIQUE CHECK (octet_length(secret_hash) = 32),
   created_at  timestamptz NOT NULL CHECK (created_at >= '0001-01-01Z' AND created_at < '10000-01-01Z'),
   expires_at  timestamptz CHECK (expires_at >= '0001-01-01Z' AND expires_at < '10000-01-01Z'),
-  revoked_at  timestamptz CHECK (revoked_at >= '0001-01-01Z' AND revoked_at < '10000-01-01Z')
+  revoked_at  timestamptz CHECK (revoked_at >= '0001-01-01Z' AND revoked_at < '10000-01-01Z'),
+  read_only   boolean NOT NULL DEFAULT false,
+  last_used_at timestamptz CHECK (last_used_at >= '0001-01-01Z' AND last_used_at < '10000-01-01Z')
 );
 COMMENT ON TABLE tokens IS 'Who may act as whom. The secret itself is never stored.';
 COMMENT ON COLUMN tokens.providers IS 'What the roles of reviewer and worker are confined to; null: not confined.';
 COMMENT ON COLUMN tokens.secret_hash IS 'SHA-256 of the secret, which is 256 random bits.';
+COMMENT ON COLUMN tokens.read_only IS 'Whether its bearer may change nothing.';
+COMMENT ON COLUMN tokens.last_used_at IS 'To the minute or so; null if it never was.';
+CREATE INDEX tokens_by_age ON tokens (created_at, id);

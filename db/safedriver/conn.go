@@ -18,13 +18,18 @@ type conn struct {
 	inner         *pgdriver.Conn
 	socket        *socket
 	commitTimeout time.Duration
+	suspicion     *suspicion // shared by all of a Connector
+	began         time.Time  // the last call
 
 	inTx  bool // between BeginTx and Commit or Rollback
 	open  bool // a query's rows are not all read
 	dirty bool // the session was changed for whoever comes next
 
-	kept map[string]*kept // statements by query, for Read
-	uses int              // of kept
+	wire      wire             // for Read
+	kept      map[string]*kept // its statements, by query
+	forgotten []string         // names of those that are yet to be closed
+	made      int              // statements so far
+	uses      int              // of kept
 }
 
 var (
@@ -48,6 +53,9 @@ func (c *conn) Ping(ctx context.Context) error {
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if err := checkText(query, args); err != nil {
 		return nil, err
+	}
+	if ctx.Value(preparedKey{}) != nil {
+		return driver.ResultNoRows, c.carryOut(ctx, query, args)
 	}
 	return c.exec(ctx, func(ctx context.Context) (driver.Result, error) {
 		return c.inner.ExecContext(ctx, query, args)
@@ -92,9 +100,10 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 }
 
 // ResetSession refuses a pooled connection that is dead, has something to say, or
-// is not as it was when it was new.
-func (c *conn) ResetSession(context.Context) error {
-	if !c.IsValid() || !silent(c.socket.raw) {
+// is not as it was when it was new; and one that does not answer, if the server
+// has left another's question unanswered since this one was used.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if !c.IsValid() || !silent(c.socket.raw) || c.suspicion.since(c.began) && !c.answers(ctx) {
 		return driver.ErrBadConn
 	}
 	return nil
@@ -177,6 +186,7 @@ func (c *conn) ready(ctx context.Context) error {
 		return ErrBusy
 	}
 	c.socket.quiet = false
+	c.began = time.Now()
 	return nil
 }
 
@@ -216,8 +226,10 @@ func (c *conn) failed(ctx context.Context, err error) error {
 	case SQLState(err) != "":
 		return err
 	case ctx.Err() != nil:
+		c.suspicion.raise(c.began)
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.suspicion.raise(c.began)
 		return fmt.Errorf("safedriver: no answer from the database in time: %w", err)
 	default:
 		return err

@@ -46,7 +46,9 @@ var sessionDefaults = map[string]string{
 	"statement_timeout":                   "15s",
 	"lock_timeout":                        "3s",
 	"idle_in_transaction_session_timeout": "10s",
-	checkInterval:                         "1s", // ends the queries of clients that left
+	checkInterval:                         "1s",  // ends the queries of clients that left
+	"jit":                                 "off", // compiling takes longer than any query of ours that is not far too dear
+	"random_page_cost":                    "1.1", // no disk turns any more, and most pages are in memory
 }
 
 const checkInterval = "client_connection_check_interval" // unknown to Postgres 13
@@ -57,6 +59,8 @@ type Connector struct {
 	inner *pgdriver.Connector
 	setup string // the statement that prepares a session
 	args  []driver.NamedValue
+
+	suspicion suspicion
 }
 
 // New returns a Connector, or an error when cfg is incomplete or unsafe. It does
@@ -117,7 +121,7 @@ func (c *Connector) connect(ctx context.Context) (*conn, error) {
 		s.cut() // pgdriver forgets the socket
 		return nil, err
 	}
-	cn := &conn{inner: dc.(*pgdriver.Conn), socket: s, commitTimeout: c.cfg.CommitTimeout}
+	cn := &conn{inner: dc.(*pgdriver.Conn), socket: s, commitTimeout: c.cfg.CommitTimeout, suspicion: &c.suspicion, wire: newWire(s, c.cfg)}
 	if _, err := cn.ExecContext(ctx, c.setup, c.args); err != nil {
 		cn.drop()
 		return nil, fmt.Errorf("set session parameters: %w", err)

@@ -3,8 +3,7 @@ package safedriver
 import (
 	"database/sql/driver"
 	"errors"
-
-	"github.com/uptrace/bun/driver/pgdriver"
+	"strings"
 )
 
 var (
@@ -38,22 +37,41 @@ func SQLState(err error) string { return field(err, 'C') }
 func Constraint(err error) string { return field(err, 'n') }
 
 func field(err error, k byte) string {
-	var pe pgdriver.Error
-	if !errors.As(err, &pe) {
+	var said said
+	if !errors.As(err, &said) {
 		return ""
 	}
-	return pe.Field(k)
+	return said.Field(k)
 }
+
+// said is an error of the server, by the letters of its protocol: pgdriver's or a refusal.
+type said interface {
+	error
+	Field(k byte) string
+}
+
+// refusal is an error that Read met.
+type refusal map[byte]string
+
+func refusalOf(body string) refusal {
+	r := refusal{}
+	for field := range strings.SplitSeq(body, "\x00") {
+		if field != "" {
+			r[field[0]] = field[1:]
+		}
+	}
+	return r
+}
+
+func (r refusal) Field(k byte) string { return r[k] }
+
+func (r refusal) Error() string { return r['S'] + ": " + r['M'] + " (SQLSTATE=" + r['C'] + ")" }
 
 // inSync reports whether err leaves the connection between two messages: the
 // server refused something and goes on listening.
 func inSync(err error) bool {
-	var pe pgdriver.Error
-	if !errors.As(err, &pe) {
-		return false
-	}
-	v := pe.Field('V')
-	return v != "FATAL" && v != "PANIC"
+	v := field(err, 'V')
+	return v != "" && v != "FATAL" && v != "PANIC"
 }
 
 // checkText refuses what would arrive as another text than was meant.

@@ -3,7 +3,6 @@ package safedriver
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,18 +11,11 @@ import (
 	"time"
 )
 
-func named(values ...any) []driver.NamedValue {
-	args := make([]driver.NamedValue, len(values))
-	for i, v := range values {
-		args[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
-	}
-	return args
-}
-
-// texts reads the first column.
-func texts(ctx context.Context, pool *sql.DB, query string, args ...any) (read []string, err error) {
-	err = Read(ctx, pool, query, named(args...), func(values []driver.Value) error {
-		read = append(read, fmt.Sprint(values[0]))
+// texts reads the first column, which is text.
+func texts(ctx context.Context, pool *sql.DB, query string, args ...string) (read []string, err error) {
+	err = Read(ctx, pool, query, args, func(r Row) error {
+		text, _ := r.Next()
+		read = append(read, text)
 		return nil
 	})
 	return read, err
@@ -34,12 +26,12 @@ func TestRead(t *testing.T) {
 	pool := safe(t, config())
 	pool.SetMaxOpenConns(1)
 	for range 3 {
-		got, err := texts(t.Context(), pool, "SELECT 'row ' || n FROM generate_series(1, $1::int) AS n", int64(2))
+		got, err := texts(t.Context(), pool, "SELECT 'row ' || n FROM generate_series(1, $1::int) AS n", "2")
 		if err != nil || fmt.Sprint(got) != "[row 1 row 2]" {
 			t.Fatal(got, err)
 		}
 	}
-	if got, err := texts(t.Context(), pool, "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%row%'"); err != nil || got[0] != "2" { // and this one
+	if got, err := texts(t.Context(), pool, "SELECT count(*)::text FROM pg_prepared_statements WHERE statement LIKE '%row%'"); err != nil || got[0] != "2" { // and this one
 		t.Error("statements: ", got, err)
 	}
 }
@@ -113,7 +105,7 @@ func TestReadEndsWithItsReader(t *testing.T) {
 	pool := safe(t, config())
 	enough := errors.New("enough")
 	rows := 0
-	err := Read(t.Context(), pool, "SELECT n FROM generate_series(1, 10) AS n", nil, func([]driver.Value) error {
+	err := Read(t.Context(), pool, "SELECT n FROM generate_series(1, 10) AS n", nil, func(Row) error {
 		rows++
 		return enough
 	})
@@ -143,9 +135,9 @@ func TestReadAfterTheConnectionDied(t *testing.T) {
 	pool := safe(t, config())
 	pool.SetMaxOpenConns(1)
 	for range 5 {
-		pid, err := texts(t.Context(), pool, "SELECT pg_backend_pid()")
+		pid, err := texts(t.Context(), pool, "SELECT pg_backend_pid()::text")
 		must(t, err)
-		_, err = safe(t, config()).Exec("SELECT pg_terminate_backend($1::int)", pid[0])
+		_, err = safe(t, config()).Exec("SELECT pg_terminate_backend($1::int, 10000)", pid[0])
 		must(t, err)
 		waitFor(t, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = "+pid[0]+")")
 	}

@@ -1,0 +1,130 @@
+package db
+
+import (
+	"fmt"
+
+	"github.com/uptrace/bun"
+
+	"imagerequests/imaging"
+)
+
+// rest selects the keys of the same cut, however rare its rows are: their ids, those of their requests, and their places.
+func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
+	onward := l.keys(l.walk(idb, c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }, 0), c)
+	if !l.narrow(c.reading.Field) {
+		return onward
+	}
+	q, direction := idb.NewSelect().ColumnExpr("page.*"), bun.Safe(c.reading.Direction)
+	var pages *bun.SelectQuery
+	var tooMany []string // of the sides so far
+	for _, side := range l.sides(idb, c) {
+		few, most := "few_"+side.name, r.few
+		if side.name == ahead {
+			most = min(most, r.walked(c.offset+c.n+1)) // what has been walked along is all there is
+		}
+		q = q.WithQuery(bun.NewWithQuery("all_"+side.name, side.all).Materialized()). // planned as if all of it were wanted
+												With(few, idb.NewSelect().TableExpr("all_"+side.name).Limit(int64(most)+1))
+		page := idb.NewSelect().ColumnExpr("few.*").TableExpr("(?) AS few", side.wanted).
+			OrderExpr("few.place ?, few.id ?", direction, direction).Offset(int64(c.offset)).Limit(int64(c.n) + 1)
+		for _, many := range tooMany {
+			page = page.Where(many)
+		}
+		page = page.Where("(SELECT count(*) FROM ?) <= ?", bun.Safe(few), most)
+		tooMany = append(tooMany, fmt.Sprintf("(SELECT count(*) FROM %s) > %d", few, most))
+		if pages != nil {
+			page = pages.UnionAll(page)
+		}
+		pages = page
+	}
+	for _, many := range tooMany {
+		onward = onward.Where(many)
+	}
+	return q.TableExpr("(?) AS page", pages.UnionAll(onward))
+}
+
+// side is one from which the rows of a list can be gathered.
+type side struct {
+	name   string
+	all    *bun.SelectQuery // what is gathered, of the table of this name if it is one
+	wanted *bun.SelectQuery // the keys of the list's rows, from the first of all, which are called few_ and the name
+}
+
+// ahead is the side of what lies within the bounds.
+const ahead = "ahead"
+
+// sides are those of a list: what lies within its bounds; requests; and for versions what the filter narrows, at first what
+// it probably narrows most.
+func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
+	f, rule := l.f, ruleOf(l.actor, l.f)
+	requests := func() *bun.SelectQuery { return ofRequests(rule(list{table: requestTable}.from(idb)), f) }
+	versions := func() *bun.SelectQuery { return ofRows(l.keys(l.from(idb), c), versionTable, f) }
+	each := func(few string, wanted *bun.SelectQuery) *bun.SelectQuery {
+		return idb.NewSelect().TableExpr("? AS few CROSS JOIN LATERAL (? OFFSET 0) AS wanted", bun.Safe(few), wanted)
+	}
+	if len(c.bounds) > 0 {
+		sides = append(sides, side{
+			name:   ahead,
+			all:    l.within(c, l.from(idb)).ColumnExpr(l.table + ".id"),
+			wanted: each("few_"+ahead, l.keys(wanted(idb, l.table, l.actor, f), c).Where(l.table+".id = few.id")).ColumnExpr("wanted.*"),
+		})
+	}
+	if l.table == requestTable {
+		all := l.beyondIndexes(idb, c, l.keys(wanted(idb, l.table, l.actor, f), c))
+		return append(sides, side{name: "requests", all: all, wanted: idb.NewSelect().TableExpr("few_requests")})
+	}
+	byRequest := side{
+		name:   "requests",
+		all:    requests().ColumnExpr("image_request.id"),
+		wanted: each("few_requests", c.within(versions()).Where("version.image_request_id = few.id")).ColumnExpr("wanted.*"),
+	}
+	byVersion := side{
+		name:   "versions",
+		all:    l.beyondIndexes(idb, c, versions()),
+		wanted: each("few_versions", requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
+	}
+	ofVersions := f.IDs != nil || f.Status != nil || f.Provider != nil || f.Instance != nil || f.Ended != nil && *f.Ended ||
+		f.StartedFrom != nil || f.StartedBefore != nil || f.EndsFrom != nil || f.EndsBefore != nil
+	ofOthers := l.owner() != nil || f.ImageRequest != nil || f.Search != nil || len(f.Tags) > 0
+	switch {
+	case f.IDs != nil || f.Instance != nil || ofVersions && !ofOthers && f.Visibility == nil:
+		return append(sides, byVersion)
+	case !ofVersions:
+		return append(sides, byRequest)
+	case !ofOthers:
+		return append(sides, byVersion, byRequest)
+	}
+	return append(sides, byRequest, byVersion)
+}
+
+// within leaves in rows of the table what lies within the bounds of the cut and the dates of the filter.
+func (l list) within(c *cut, q *bun.SelectQuery) *bun.SelectQuery {
+	q = c.within(q)
+	if c.reading.Field == imaging.ByStartDate {
+		q = equal(equal(q, l.table+".start_date >= ?", l.f.StartedFrom), l.table+".start_date < ?", l.f.StartedBefore)
+	}
+	return q
+}
+
+// beyondIndexes leaves in keys what lies within the bounds of the cut, so that Postgres does not look for that by an index: there is much of it.
+func (l list) beyondIndexes(idb bun.IDB, c *cut, keys *bun.SelectQuery) *bun.SelectQuery {
+	if len(c.bounds) == 0 {
+		return keys
+	}
+	q := idb.NewSelect().TableExpr("(? OFFSET 0) AS gathered", keys)
+	for _, b := range c.bounds {
+		q = q.Where("(gathered.place, gathered.id) "+b.op+" (?, ?)", b.value, b.id)
+	}
+	return q
+}
+
+// narrow tells whether there is anything but the order that an index could help with.
+func (l list) narrow(order imaging.OrderField) bool {
+	everywhere := imaging.Filter{}
+	if l.f.Ended != nil && !*l.f.Ended {
+		everywhere.Ended = l.f.Ended
+	}
+	if order == imaging.ByStartDate {
+		everywhere.StartedFrom, everywhere.StartedBefore = l.f.StartedFrom, l.f.StartedBefore
+	}
+	return !l.actor.Staff() || !onlyHas(l.f, everywhere)
+}
