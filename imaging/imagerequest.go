@@ -1,7 +1,6 @@
 package imaging
 
 import (
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -86,5 +85,8 @@ func (r *ImageRequest) Copy() *ImageRequest {
 func (r *ImageRequest) Settle() {
 	newest := r.Newest()
 	r.Status, r.Instance, r.ProviderID = newest.Status, newest.Instance, newest.ProviderID
-	r.SearchText = fold(strings.Join(append([]string{r.Name, r.Description}, r.Tags...), "\n"))
+	for _, v := range r.Versions {
+		v.Name = r.Name
+	}
+	r.SearchText = searchText(append([]string{r.Name, r.Description}, r.Tags...)...)
 }

@@ -25,8 +25,9 @@ const (
 	ByStartDate OrderField = "START_DATE"
 	ByName      OrderField = "NAME"
 	ByStatus    OrderField = "STATUS"
-	BySeq       OrderField = "SEQ" // of the events of a request alone
-	ByID        OrderField = "ID"  // of the stream of all events alone
+	BySeq       OrderField = "SEQ"     // of the events of a request alone
+	ByID        OrderField = "ID"      // of the stream of all events alone
+	ByCreation  OrderField = "CREATED" // of tokens alone
 )
 
 // Order is the order of a list. What is equal in it follows by id, in the same direction.

@@ -57,6 +57,8 @@ func fix(e *Error) string {
 	switch {
 	case e.Code == Unauthenticated:
 		return "Sign in with a token."
+	case e.Code == Forbidden:
+		return "Sign in with a token that may write."
 	case e.Code == Conflict && field == "instance":
 		return "Wait until the open request has ended, cancel it, or choose another instance."
 	case e.Code == Conflict:

@@ -10,6 +10,7 @@ import (
 // holds for one, and all that are an i.
 func TestFold(t *testing.T) {
 	t.Parallel()
+	fold := func(s string) string { return strings.Map(fold, s) }
 	folded := map[string][]string{}
 	for r := range unicode.MaxRune + 1 {
 		if letter := string(r); unicode.IsPrint(r) || unicode.IsSpace(r) || unicode.IsMark(r) {
@@ -39,6 +40,31 @@ func TestFold(t *testing.T) {
 	for _, pair := range [][2]string{{"ß", "ss"}, {"é", "e"}, {"é", "e\u0301"}, {"æ", "ae"}, {"１", "1"}} {
 		if fold(pair[0]) == fold(pair[1]) {
 			t.Errorf("%q is %q", pair[0], pair[1])
+		}
+	}
+}
+
+// A text has a word as a part of it just when its spelling has the word's, however much the numbers of signs are alike.
+func TestSpellingKeepsParts(t *testing.T) {
+	t.Parallel()
+	characters := strings.Split("a q A Q c 0 - \" é 本 \u0322 \u1122 \u2122 \u2f22 \u2202 \U00012122 \U00102122 \U00102202 \u0f3a \U000f3a22", " ")
+	var words []string
+	for _, a := range characters {
+		words = append(words, a)
+		for _, b := range characters {
+			words = append(words, a+b)
+		}
+	}
+	for _, first := range words {
+		for _, last := range append([]string{"", " ", "\n-"}, characters...) {
+			for _, text := range []string{first + last, last + first, "x " + first + " " + last} {
+				folded, spelt := strings.Map(fold, text), searchText(text)
+				for _, word := range words {
+					if want := strings.Contains(folded, strings.Map(fold, word)); strings.Contains(spelt, spell(word)) != want {
+						t.Fatalf("%q, spelt %q, is in %q, spelt %q: want %v", word, spell(word), text, spelt, want)
+					}
+				}
+			}
 		}
 	}
 }

@@ -38,8 +38,8 @@ func (in ClaimVersionInput) Step() Step {
 
 // Refusal is why the worker gets nothing whatever waits: UNAUTHENTICATED, FORBIDDEN, INVALID by field.
 func (in ClaimVersionInput) Refusal(a Actor) error {
-	if !a.SignedIn() {
-		return ErrUnauthenticated()
+	if err := a.MayWrite(); err != nil {
+		return err
 	}
 	if !a.WorksOn(in.Provider) {
 		return ErrForbidden()

@@ -17,10 +17,31 @@ type Token struct {
 	Username   string     `json:"username"`
 	Roles      []Role     `bun:",array" json:"roles"`
 	Providers  []int      `bun:",array" json:"providers"` // nil: its roles are not confined
+	ReadOnly   bool       `json:"readOnly"`               // its bearer may read as the user, and change nothing
 	SecretHash []byte     `json:"-"`
 	CreatedAt  time.Time  `json:"createdAt"`
 	ExpiresAt  *time.Time `json:"expiresAt"`
 	RevokedAt  *time.Time `json:"revokedAt"`
+	LastUsedAt *time.Time `json:"-"` // about: to the minute; no state, so no event tells of it
+}
+
+// CreateTokenInput is a token to be made.
+type CreateTokenInput struct {
+	Username  string
+	Roles     []Role
+	Providers []int
+	ReadOnly  *bool
+	ExpiresAt *time.Time
+}
+
+// Token is the token that is asked for.
+func (in CreateTokenInput) Token() Token {
+	return Token{Username: in.Username, Roles: in.Roles, Providers: in.Providers, ReadOnly: in.ReadOnly != nil && *in.ReadOnly, ExpiresAt: in.ExpiresAt}
+}
+
+// RevokeTokenInput names a token to be revoked.
+type RevokeTokenInput struct {
+	Token uuid.UUID
 }
 
 // Secret is a new secret of 256 random bits, as text that fits a header.
@@ -73,5 +94,5 @@ func (p *Problems) roles(roles []Role) {
 
 // Actor is who the bearer is.
 func (t *Token) Actor() Actor {
-	return Actor{Username: t.Username, Roles: t.Roles, Providers: t.Providers}
+	return Actor{Username: t.Username, Roles: t.Roles, Providers: t.Providers, ReadOnly: t.ReadOnly}
 }

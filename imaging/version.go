@@ -60,6 +60,7 @@ type Version struct {
 	StartDate      time.Time  `json:"startDate"`
 	EndDate        *time.Time `json:"endDate"`
 	Status         Status     `json:"status"`
+	Name           string     `json:"-"` // of its request, kept here for lists
 
 	// The decision on it; DecidedBy is nil where the provider approved by itself.
 	DecidedBy       *string    `json:"decidedBy"`
