@@ -2,9 +2,12 @@ package auth
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -276,5 +279,21 @@ func TestIdentify(t *testing.T) {
 	}
 	if id := RequestID(context.Background()); id != "" {
 		t.Errorf("a context without an id has %q", id)
+	}
+}
+
+// TestKnownSecretsAreNotKept: what this process alone accepts it knows by hash, so that no comparison tells how much of a
+// guess is right.
+func TestKnownSecretsAreNotKept(t *testing.T) {
+	t.Parallel()
+	a := New(dbtest.Store(t), map[string]imaging.Actor{"hunter2": {Username: "demo"}})
+	if text := fmt.Sprintf("%+v %q", a.known, slices.Collect(maps.Keys(a.known))); strings.Contains(text, "hunter2") || !strings.Contains(text, "demo") {
+		t.Errorf("it keeps %s", text)
+	}
+	for secret, want := range map[string]string{"hunter2": "demo", "hunter": "", "hunter22": "", "Hunter2": ""} {
+		actor, err := a.Actor(withHeader(t.Context(), "Token "+secret))
+		if actor.Username != want || (err == nil) != (want != "") {
+			t.Errorf("%q is %q, %v", secret, actor.Username, err)
+		}
 	}
 }

@@ -31,11 +31,13 @@ type Options struct {
 	Feed     *db.Feed
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
+	Turns    *auth.Turns // nil: any number of operations at once
 	Log      *slog.Logger
 	Origins  *transport.Origins // pages of other origins that may use the door from a browser; nil: none
 
-	NoIntrospection bool              // clients may not ask for the schema
-	Trusted         *limits.Documents // the only documents that are carried out, if there are any
+	NoIntrospection bool               // clients may not ask for the schema
+	Refused         func(imaging.Code) // is told of each error in an answer; nil: nobody is
+	Trusted         *limits.Documents  // the only documents that are carried out, if there are any
 
 	unplanned bool // all answers are gqlgen's own
 }
@@ -53,7 +55,7 @@ func New(o Options) http.Handler {
 		o.Origins = &transport.Origins{}
 	}
 	server := o.server()
-	door := transport.Door{Admit: o.admit, Watch: o.Auth.Watch, Origins: o.Origins}
+	door := transport.Door{Admit: o.admit, Watch: o.Auth.Watch, Turn: o.Turns.Take, Busy: o.Turns.Busy, Time: auth.OperationTime, Origins: o.Origins}
 	server.AddTransport(transport.WebSocket{Door: door})
 	server.AddTransport(transport.HTTP{Door: door})
 	return o.Origins.Handler(server)
@@ -121,6 +123,11 @@ func (o Options) present(ctx context.Context, err error) *gqlerror.Error {
 		return o.present(ctx, several[len(several)-1])
 	}
 	all := imaging.All(o.coercion(ctx, shown))
+	if o.Refused != nil {
+		for _, e := range all {
+			o.Refused(e.Code)
+		}
+	}
 	for _, e := range all[:len(all)-1] {
 		graphql.AddError(ctx, e)
 	}

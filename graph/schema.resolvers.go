@@ -112,6 +112,22 @@ func (r *mutationResolver) SaveProvider(ctx context.Context, input imaging.SaveP
 	return &generated.SaveProviderPayload{Provider: provider}, nil
 }
 
+func (r *mutationResolver) CreateToken(ctx context.Context, input imaging.CreateTokenInput) (*generated.CreateTokenPayload, error) {
+	secret, token, err := r.store.CreateToken(ctx, auth.From(ctx), input.Token())
+	if err != nil {
+		return nil, err
+	}
+	return &generated.CreateTokenPayload{Token: token, Secret: secret}, nil
+}
+
+func (r *mutationResolver) RevokeToken(ctx context.Context, input imaging.RevokeTokenInput) (*generated.RevokeTokenPayload, error) {
+	token, err := r.store.RevokeToken(ctx, auth.From(ctx), input.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &generated.RevokeTokenPayload{Token: token}, nil
+}
+
 func (r *queryResolver) Node(ctx context.Context, id uuid.UUID) (imaging.Node, error) {
 	nodes, err := r.read(ctx).Nodes(ctx, auth.From(ctx), []uuid.UUID{id})
 	if err != nil {
@@ -150,6 +166,10 @@ func (r *queryResolver) PreviewImageRequest(ctx context.Context, input imaging.R
 
 func (r *queryResolver) Providers(ctx context.Context) ([]*imaging.Provider, error) {
 	return r.store.Providers(ctx)
+}
+
+func (r *queryResolver) Tokens(ctx context.Context, first *int, after *string, last *int, before *string) (*db.Connection[*imaging.Token], error) {
+	return r.store.TokenPage(ctx, auth.From(ctx), imaging.Slice{First: first, After: after, Last: last, Before: before})
 }
 
 func (r *subscriptionResolver) Events(ctx context.Context, after *string, imageRequest *uuid.UUID, filter *imaging.EventFilter) (<-chan *imaging.Event, error) {

@@ -51,7 +51,13 @@ type subscribed struct {
 // subscribe begins an operation as the user. What comes with the context goes with it.
 func (s studio) subscribe(ctx context.Context, user, query string, variables map[string]any) *subscribed {
 	s.t.Helper()
-	ctx, leave := context.WithTimeout(auth.WithActor(ctx, known[user]), 10*time.Minute)
+	return s.subscribeIn(auth.WithActor(ctx, known[user]), query, variables)
+}
+
+// subscribeIn begins an operation as the actor in the context.
+func (s studio) subscribeIn(ctx context.Context, query string, variables map[string]any) *subscribed {
+	s.t.Helper()
+	ctx, leave := context.WithTimeout(ctx, 10*time.Minute)
 	s.t.Cleanup(leave)
 	ctx = graphql.StartOperationTrace(ctx)
 	op, errs := s.exec.CreateOperationContext(ctx, &graphql.RawParams{Query: query, Variables: variables})

@@ -85,7 +85,9 @@ func (x *exchange) explain(status int, first *imaging.Error, err error) {
 		first.Message += " Request id: " + id
 		x.Log.ErrorContext(x.r.Context(), "internal error", "error", err, "method", x.r.Method, "path", x.r.URL.Path, "request", id)
 	case http.StatusServiceUnavailable:
-		x.Log.WarnContext(x.r.Context(), "unavailable", "error", err, "method", x.r.Method, "path", x.r.URL.Path)
+		if errors.Unwrap(first) != nil { // too many at once is no news, and there are many of them
+			x.Log.WarnContext(x.r.Context(), "unavailable", "error", err, "method", x.r.Method, "path", x.r.URL.Path)
+		}
 		h.Set("Retry-After", "1")
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		h.Set("Connection", "close") // there may be more of the body to come

@@ -8,8 +8,15 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerequests/db"
 	"imagerequests/imaging"
 )
+
+// itemColumns are what appendItem writes.
+var itemColumns = &db.Columns{
+	ImageRequest: []string{"id", "icon", "created_by", "name", "tags", "description", "start_date", "end_date", "visibility"},
+	Version:      []string{"alias", "version", "start_date", "end_date", "provider_id"},
+}
 
 // item answers GET on one image request. A malformed id is answered like an unknown one.
 func (x *exchange) item() ([]byte, error) {
@@ -17,7 +24,7 @@ func (x *exchange) item() ([]byte, error) {
 	if !ok {
 		return nil, imaging.ErrNotFound()
 	}
-	r, err := x.Store.ImageRequest(x.r.Context(), x.actor, id)
+	r, err := x.Store.Only(itemColumns).ImageRequest(x.r.Context(), x.actor, id)
 	if err != nil {
 		return nil, err
 	}

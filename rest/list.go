@@ -33,7 +33,7 @@ func (x *exchange) list() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := x.Store.ImageRequestPage(ctx, x.actor, (page-1)*size, size, filter, &order)
+	rows, err := x.Store.Only(itemColumns).ImageRequestPage(ctx, x.actor, (page-1)*size, size, filter, &order)
 	if err != nil {
 		return nil, err
 	}

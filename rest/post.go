@@ -40,6 +40,11 @@ func (x *exchange) request() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	done, err := x.Turns.Take(x.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	s := submission{body: body}
 	in := s.read()
 	s.key(&in, x.r.Header.Values("Idempotency-Key"))

@@ -309,3 +309,23 @@ func TestLocationUnderThePrefix(t *testing.T) {
 	}
 	s.get("/image_requests").is(t, http.StatusNotFound, `{"detail":"Not found."}`)
 }
+
+// With a token that may only read nothing is posted, and all is read; the body is not looked at.
+func TestPostWithATokenThatMayOnlyRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	secret, _, err := s.store.CreateToken(t.Context(), imaging.Actor{Username: "admin", Roles: []imaging.Role{imaging.Admin}},
+		imaging.Token{Username: "username", Roles: imaging.Roles, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{"", "{", `{"instance": "7"}`} {
+		a := s.send("POST", "/image_requests", body, "Authorization: Token "+secret, "Content-Type: application/json")
+		if a.status != 403 || a.body != `{"detail":"This token may only read."}` {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	if a := s.send("GET", "/image_requests", "", "Authorization: Token "+secret); a.status != 200 {
+		t.Errorf("it is not read: %d %s", a.status, a.body)
+	}
+}

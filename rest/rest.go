@@ -7,6 +7,7 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"math"
@@ -26,6 +27,7 @@ type Options struct {
 	Store    *db.Store
 	Auth     *auth.Authenticator
 	Throttle *auth.Throttle
+	Turns    *auth.Turns // nil: any number of requests at once
 	Log      *slog.Logger
 
 	Prefix  string // what stands before /image_requests: "" or such as "/api/v1"
@@ -123,6 +125,14 @@ func (x *exchange) serve() ([]byte, error) {
 	if err := x.negotiate(); err != nil {
 		return nil, err
 	}
+	done, err := x.Turns.Take(x.r.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	ctx, cancel := context.WithTimeout(x.r.Context(), auth.OperationTime)
+	defer cancel()
+	x.r = x.r.WithContext(ctx)
 	if err := x.identify(); err != nil {
 		return nil, err
 	}
@@ -132,13 +142,15 @@ func (x *exchange) serve() ([]byte, error) {
 	case method == http.MethodOptions:
 		return x.metadata(), nil
 	case method == http.MethodPost && x.resource.post != nil:
+		done() // the body takes as long as the client likes
 		return x.resource.post(x)
 	default:
 		return nil, refuse(http.StatusMethodNotAllowed, imaging.Invalid, `Method "%s" not allowed.`, method)
 	}
 }
 
-// identify finds out who asks and takes the request from their budget. Whoever would change something has to sign in.
+// identify finds out who asks and takes the request from their budget. Whoever would change something has to sign in,
+// with a token that may.
 func (x *exchange) identify() (err error) {
 	actor, budget, err := x.Throttle.Admit(x.Auth, x.r)
 	x.actor = actor
@@ -155,10 +167,7 @@ func (x *exchange) identify() (err error) {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return nil
 	}
-	if !x.actor.SignedIn() {
-		return imaging.ErrUnauthenticated()
-	}
-	return nil
+	return x.actor.MayWrite()
 }
 
 // metadata is what OPTIONS answers.

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"path/filepath"
@@ -16,7 +17,7 @@ import (
 // A completion that was stored and whose answer was lost is sent again, and is a success; so is a failure.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
-	for word, err := range map[string]error{"'COMPLETED'": nil, "'FAILED'": &Failure{Code: "X", Message: "x"}} {
+	for word, err := range map[string]error{"COMPLETED": nil, "FAILED": &Failure{Code: "X", Message: "x"}} {
 		t.Run(word, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
@@ -134,11 +135,11 @@ func newWire(t *testing.T, server string) *wire {
 	return w
 }
 
-// losesAnswerAfter lets the next transaction in which the word is said be committed, and hangs up instead of saying so.
+// losesAnswerAfter lets the next transaction in which the word is an argument be committed, and hangs up instead of saying so.
 func (w *wire) losesAnswerAfter(word string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.word = word
+	w.word = string(binary.BigEndian.AppendUint32(nil, uint32(len(word)))) + word // as Bind has it
 }
 
 func (w *wire) lost() int {

@@ -6,6 +6,14 @@ import (
 	"imagerequests/imaging"
 )
 
+// The answer to createToken.
+type CreateTokenPayload struct {
+	// The new token.
+	Token *imaging.Token `json:"token"`
+	// What goes into the header Authorization, behind Token or Bearer. It is not stored, and cannot be read again.
+	Secret string `json:"secret"`
+}
+
 // The answer to editImageRequest.
 type EditImageRequestPayload struct {
 	// The image request as it is now.
@@ -26,6 +34,12 @@ type RequestVersionPayload struct {
 	ImageRequest *imaging.ImageRequest `json:"imageRequest"`
 	// The new version.
 	Version *imaging.Version `json:"version"`
+}
+
+// The answer to revokeToken.
+type RevokeTokenPayload struct {
+	// The token as it is now.
+	Token *imaging.Token `json:"token"`
 }
 
 // The answer to saveProvider.

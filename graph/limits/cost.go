@@ -14,6 +14,7 @@ var prices = map[string]int{
 	"ImageRequestConnection.totalCount": 500, // looks at every row there is
 	"VersionConnection.totalCount":      500,
 	"EventConnection.totalCount":        50, // of one image request
+	"TokenConnection.totalCount":        50,
 	"ImageRequest.events":               50,
 	"ImageRequest.history":              100, // all of it
 	"Version.queuePosition":             25,

@@ -54,3 +54,17 @@ func FuzzGate(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTrust reads files of documents: each is refused, or all that is in it can be carried out.
+func FuzzTrust(f *testing.F) {
+	for _, file := range []string{`{}`, `[]`, `null`, `{"a":"{ viewer { username } }"}`, `{"a":1}`, `{"a":"{"}`, `{"a":"{ __schema { types { name } } }"}`, `{"a":"{viewer{username}}","a":"{"}`, `{"":"{viewer{username}}"} x`} {
+		f.Add([]byte(file), true)
+		f.Add([]byte(file), false)
+	}
+	f.Fuzz(func(t *testing.T, file []byte, introspection bool) {
+		trusted, err := limits.Trust(ours(), introspection, file)
+		if (trusted == nil) == (err == nil) || err == nil && !json.Valid(file) {
+			t.Errorf("%q: %v, %v", file, trusted, err)
+		}
+	})
+}

@@ -5,6 +5,7 @@ package limits
 
 import (
 	"context"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -102,7 +103,7 @@ func (g *Gate) admit(ctx context.Context, p *graphql.RawParams, bill *Bill) erro
 		return err
 	}
 	if hash != "" && g.Trusted == nil {
-		g.persisted.Add(ctx, hash, p.Query)
+		g.persisted.Add(ctx, strings.Clone(hash), p.Query) // of a whole body
 	}
 	operation := document.Operations.ForName(p.OperationName)
 	if operation == nil {

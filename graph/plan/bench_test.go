@@ -24,7 +24,7 @@ func BenchmarkAnswer(b *testing.B) {
 	for _, n := range []int{1, 20, 100} {
 		p := newPair()
 		rows := ordinary(n)
-		p.found = found{requests: db.NewConnection(edges(rows), nil, nil, nil), nodes: []imaging.Node{rows[0]}, whole: true}
+		p.found = found{requests: db.NewConnection(rows, nil, nil, nil, nil), nodes: []imaging.Node{rows[0]}, whole: true}
 		text := "{ imageRequests { nodes " + hot + " } }"
 		if n == 1 {
 			text = `{ imageRequest(id: "813557f2-f808-11e3-8ef5-b2227cce2b54") ` + hot + " }"
@@ -109,13 +109,6 @@ func encodes(want string, single bool) func(b *testing.B) {
 			}
 		}
 	}
-}
-
-func edges(rows []*imaging.ImageRequest) (all []*db.ImageRequestEdge) {
-	for _, r := range rows {
-		all = append(all, &db.ImageRequestEdge{Node: r})
-	}
-	return all
 }
 
 // ordinary are requests as people make them.

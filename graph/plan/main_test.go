@@ -93,7 +93,9 @@ func list[T any](c *db.Connection[T], n narrow, row func(T) T) *db.Connection[T]
 	page := *c
 	page.Edges = nil
 	for _, e := range c.Edges {
-		page.Edges = append(page.Edges, &db.Edge[T]{Cursor: e.Cursor, Node: row(e.Node)})
+		edge := *e
+		edge.Node = row(e.Node)
+		page.Edges = append(page.Edges, &edge)
 	}
 	return &page
 }

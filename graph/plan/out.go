@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"strconv"
@@ -39,6 +40,9 @@ func (o *out) free() {
 
 // MarshalGQL writes the answer. gqlgen calls it once, or never if another field's null takes this one along.
 func (o *out) MarshalGQL(w io.Writer) {
+	if b, ok := w.(*bytes.Buffer); ok {
+		b.Grow(len(o.b) + bytes.MinRead) // what comes behind a large answer would double it
+	}
 	_, _ = w.Write(o.b)
 	o.free()
 }

@@ -170,15 +170,15 @@ func pageFields() map[string]field[*db.PageInfo] {
 	return map[string]field[P]{
 		"hasNextPage":     leaf(needs{}, func(o *out, p P) { o.truth(p.HasNextPage(o.ctx)) }),
 		"hasPreviousPage": leaf(needs{}, func(o *out, p P) { o.truth(p.HasPreviousPage(o.ctx)) }),
-		"startCursor":     leaf(needs{}, func(o *out, p P) { o.textIf(p.StartCursor) }),
-		"endCursor":       leaf(needs{}, func(o *out, p P) { o.textIf(p.EndCursor) }),
+		"startCursor":     leaf(needs{}, func(o *out, p P) { o.textIf(p.StartCursor()) }),
+		"endCursor":       leaf(needs{}, func(o *out, p P) { o.textIf(p.EndCursor()) }),
 	}
 }
 
 func edge[U any](name string, node *kind[*U]) *kind[*db.Edge[*U]] {
 	type E = *db.Edge[*U]
 	return &kind[E]{names: []string{name}, fields: map[string]field[E]{
-		"cursor": leaf(needs{}, func(o *out, e E) { o.text(e.Cursor) }),
+		"cursor": leaf(needs{}, func(o *out, e E) { o.text(e.Cursor()) }),
 		"node":   one(needs{}, node, false, func(e E) *U { return e.Node }),
 	}}
 }

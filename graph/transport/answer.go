@@ -34,6 +34,9 @@ var statuses = map[imaging.Code]int{
 // both; application/json if it says nothing; "" if it takes none. It also tells whether the client takes streams at all:
 // a subscription has no other answer.
 func accept(headers []string) (chosen string, streams bool) {
+	if len(headers) == 1 && headers[0] == typeJSON {
+		return typeJSON, false
+	}
 	best := 0.0
 	for part := range strings.SplitSeq(strings.Join(headers, ","), ",") {
 		kind, options, err := mime.ParseMediaType(part)

@@ -3,7 +3,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,6 +43,13 @@ type Door struct {
 	// Watch returns a context that ends, with an error of imaging as its cause, when the token of the request does, and
 	// what to call when it is no longer needed.
 	Watch func(r *http.Request) (ctx context.Context, stop func(), err error)
+	// Turn waits until it is the turn of an operation, and returns what to call when it has been carried out or, if that is a
+	// subscription, has begun; again does no harm. It may refuse with an error of imaging. nil: at once.
+	Turn func(ctx context.Context) (done func(), err error)
+	// Busy refuses like Turn if that would, without waiting. nil: never.
+	Busy func() error
+	// Time is what an operation may take, other than a subscription; 0: no limit.
+	Time time.Duration
 	// Origins are the pages that may open sockets and streams.
 	Origins *Origins
 }
@@ -66,18 +72,30 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 		a.refuse(http.StatusMethodNotAllowed, "Use GET for queries and POST for queries and mutations.")
 		return
 	}
-	ctx, err := t.Admit(r)
-	if err != nil {
-		a.fail(err)
-		return
+	if t.Busy != nil {
+		if err := t.Busy(); err != nil { // before its body costs anything
+			a.fail(err)
+			return
+		}
 	}
 	start := graphql.Now()
-	params, refusal := read(w, r)
+	params, refusal := read(w, r) // before its turn, for that takes as long as the client likes
 	if refusal != nil {
 		if refusal.status == http.StatusUnsupportedMediaType {
 			w.Header().Set("Accept-Post", typeJSON)
 		}
 		a.refuse(refusal.status, refusal.message)
+		return
+	}
+	done, err := t.turn(r.Context())
+	if err != nil {
+		a.fail(err)
+		return
+	}
+	defer done()
+	ctx, err := t.Admit(r)
+	if err != nil {
+		a.fail(err)
 		return
 	}
 	params.Headers = r.Header
@@ -97,17 +115,24 @@ func (t HTTP) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecu
 	case streams && t.Origins.Foreign(r):
 		RefuseForeign(w, r)
 	case streams:
-		t.stream(a, r.WithContext(ctx), task{exec, op, errs})
+		t.stream(a, r.WithContext(ctx), task{exec, op, errs, t.Time, done})
 	case errs != nil:
 		a.request(exec.DispatchError(graphql.WithOperationContext(ctx, op), errs))
 	default:
-		next, ctx := exec.DispatchOperation(ctx, op)
-		if response := next(ctx); response != nil {
-			a.write(http.StatusOK, response, true)
-		} else { // the deadline passed, or the client left and reads nothing of this
-			a.fail(imaging.Errorf(imaging.Unavailable, "The operation took too long."))
+		response, err := task{exec, op, nil, t.Time, done}.single(ctx)
+		if err != nil {
+			a.fail(err)
+			return
 		}
+		a.write(http.StatusOK, response, true)
 	}
+}
+
+func (d Door) turn(ctx context.Context) (done func(), err error) {
+	if d.Turn == nil {
+		return func() {}, nil
+	}
+	return d.Turn(ctx)
 }
 
 // refusal is a request that is no GraphQL request.
@@ -122,9 +147,7 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal)
 	if r.Method == http.MethodGet {
 		return fromQuery(r)
 	}
-	kind, options, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	charset := options["charset"]
-	if err != nil || kind != typeJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
+	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, &refusal{http.StatusUnsupportedMediaType, "Send application/json in UTF-8."}
 	}
 	connection := http.NewResponseController(w)
@@ -144,18 +167,29 @@ func read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal)
 	return fromBody(body)
 }
 
+func isJSON(contentType string) bool {
+	if contentType == typeJSON {
+		return true
+	}
+	kind, options, err := mime.ParseMediaType(contentType)
+	charset := options["charset"]
+	return err == nil && kind == typeJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
+}
+
 func fromQuery(r *http.Request) (*graphql.RawParams, *refusal) {
 	q := r.URL.Query()
-	members := map[string]json.RawMessage{}
+	members := map[string]any{"query": q.Get("query"), "operationName": q.Get("operationName"), "documentId": q.Get("documentId")}
 	for _, name := range []string{"variables", "extensions"} {
-		if text := q.Get(name); text != "" {
-			members[name] = json.RawMessage(text)
+		if text := []byte(q.Get(name)); len(text) > 0 {
+			imaging.MarkSurrogates(text)
+			object, err := object(text)
+			if err != nil {
+				return nil, badRequest(name + " must be a JSON object.")
+			}
+			members[name] = object
 		}
 	}
-	if id := q.Get("documentId"); id != "" {
-		members["documentId"], _ = json.Marshal(id) // a text always can be
-	}
-	return params(q.Get("query"), q.Get("operationName"), members)
+	return params(members)
 }
 
 func fromBody(body []byte) (*graphql.RawParams, *refusal) {
@@ -163,25 +197,25 @@ func fromBody(body []byte) (*graphql.RawParams, *refusal) {
 		return nil, badRequest("The body is not UTF-8.")
 	}
 	imaging.MarkSurrogates(body)
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+	members, err := object(body)
+	if err != nil || members == nil {
 		return nil, badRequest("The body is not a JSON object." + where(err))
 	}
-	var query, name string
-	for member, to := range map[string]*string{"query": &query, "operationName": &name} {
-		if raw := members[member]; len(raw) > 0 && json.Unmarshal(raw, to) != nil {
-			return nil, badRequest(member + " must be a text.")
-		}
-	}
-	return params(query, name, members)
+	return params(members)
 }
 
-func params(query, name string, members map[string]json.RawMessage) (*graphql.RawParams, *refusal) {
-	p := &graphql.RawParams{Query: query, OperationName: name}
-	for member, to := range map[string]*map[string]any{"variables": &p.Variables, "extensions": &p.Extensions} {
-		if err := object(members[member], to); err != nil {
-			return nil, badRequest(member + " must be a JSON object.")
-		}
+func params(members map[string]any) (*graphql.RawParams, *refusal) {
+	p := &graphql.RawParams{}
+	var query, name string
+	switch {
+	case !is(members["query"], &query):
+		return nil, badRequest("query must be a text.")
+	case !is(members["operationName"], &name):
+		return nil, badRequest("operationName must be a text.")
+	case !is(members["variables"], &p.Variables):
+		return nil, badRequest("variables must be a JSON object.")
+	case !is(members["extensions"], &p.Extensions):
+		return nil, badRequest("extensions must be a JSON object.")
 	}
 	document := []byte(query)
 	imaging.MarkSurrogates(document)
@@ -193,37 +227,27 @@ func params(query, name string, members map[string]json.RawMessage) (*graphql.Ra
 	case string(document) != query && strings.Contains(query, `"""`):
 		return nil, badRequest("The document holds a lone surrogate.") // within a block text it would not be an escape
 	}
-	p.Query = string(document)
+	p.Query, p.OperationName = string(document), name
 	return p, nil
+}
+
+// is tells whether a member is of a type, or null, and takes it.
+func is[T any](member any, to *T) bool {
+	var ok bool
+	*to, ok = member.(T)
+	return ok || member == nil
 }
 
 // persisted tells whether the document is one that the service is to know already, by its documentId or by Apollo's
 // persistedQuery. Extensions carry both to the executor.
-func persisted(p *graphql.RawParams, documentID json.RawMessage) bool {
-	var id string
-	if len(documentID) > 0 && json.Unmarshal(documentID, &id) == nil && id != "" {
+func persisted(p *graphql.RawParams, documentID any) bool {
+	if id, ok := documentID.(string); ok && id != "" {
 		if p.Extensions == nil {
 			p.Extensions = map[string]any{}
 		}
 		p.Extensions["documentId"] = id
 	}
 	return p.Extensions["documentId"] != nil || p.Extensions["persistedQuery"] != nil
-}
-
-func object(raw json.RawMessage, to *map[string]any) error {
-	if len(raw) == 0 {
-		return nil
-	}
-	imaging.MarkSurrogates(raw)
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(to); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
 }
 
 // where tells at which byte the JSON ends to make sense.

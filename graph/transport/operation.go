@@ -103,6 +103,11 @@ func (o *operation) run() {
 
 // carryOut sends each response. The errors are those of an operation that could not begin.
 func (o *operation) carryOut() gqlerror.List {
+	done, err := o.s.turn(o.ctx)
+	if err != nil {
+		return gqlerror.List{Error(imaging.All(err)[0])}
+	}
+	defer done()
 	ctx, err := o.s.Admit(o.s.request.WithContext(o.ctx))
 	if imaging.CodeOf(err) == imaging.Unauthenticated {
 		o.s.end(closed(err, closeUnauthorized)) // the token has just ended
@@ -115,7 +120,7 @@ func (o *operation) carryOut() gqlerror.List {
 	if errs != nil {
 		return o.s.exec.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors
 	}
-	task{exec: o.s.exec, op: op}.run(ctx, func(response []byte) bool {
+	task{o.s.exec, op, nil, o.s.Time, done}.run(ctx, func(response []byte) bool {
 		return o.ctx.Err() == nil && o.s.send(message{ID: o.id, Type: "next", Payload: response}) == nil
 	})
 	return nil

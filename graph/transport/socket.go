@@ -128,6 +128,11 @@ func (s *socket) init(payload json.RawMessage) error {
 	if len(credentials) > 0 {
 		r.Header["Authorization"] = credentials
 	}
+	done, err := s.turn(r.Context())
+	if err != nil {
+		return closed(err, closeForbidden)
+	}
+	defer done()
 	if _, err := s.Admit(r); err != nil {
 		return closed(err, closeForbidden)
 	}
