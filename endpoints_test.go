@@ -26,6 +26,7 @@ func TestEndpoints(t *testing.T) {
 		{"GET", "/", 200, plain, "/graphql"},
 		{"GET", "/healthz", 200, plain, "ok\n"},
 		{"GET", "/readyz", 200, plain, "ready\n"},
+		{"GET", "/metrics", 401, plain, "admins"},
 		{"GET", "/openapi.json", 200, "application/json", `"openapi": "3.1`},
 		{"GET", "/playground", 200, "text/html; charset=utf-8", "<!DOCTYPE html>"},
 		{"GET", "/playground/", 200, "text/html; charset=utf-8", "<!DOCTYPE html>"},
@@ -47,8 +48,18 @@ func TestEndpoints(t *testing.T) {
 		if r.status != row.status || r.header.Get("Content-Type") != row.contentType || !strings.Contains(r.body, row.body) {
 			t.Errorf("%s %s: %d %s %.200s\nwant %d %s …%s…", row.method, row.path, r.status, r.header.Get("Content-Type"), r.body, row.status, row.contentType, row.body)
 		}
-		if got := r.header.Get("X-Content-Type-Options"); got != "nosniff" {
-			t.Errorf("%s %s: X-Content-Type-Options %q", row.method, row.path, got)
+		for name, want := range held {
+			got := r.header.Values(name)
+			if page := strings.HasPrefix(row.contentType, "text/html"); page && name == "Content-Security-Policy" {
+				if len(got) != 1 || !strings.Contains(got[0], "default-src 'none'") || !strings.Contains(got[0], "frame-ancestors 'none'") {
+					t.Errorf("%s %s: %s %q", row.method, row.path, name, got)
+				}
+			} else if len(got) != 1 || got[0] != want {
+				t.Errorf("%s %s: %s %q, want %q", row.method, row.path, name, got, want)
+			}
+		}
+		if got := r.header.Get("Strict-Transport-Security"); got != "" {
+			t.Errorf("%s %s: without TLS it is said that there is: %s", row.method, row.path, got)
 		}
 		id := r.header.Get("X-Request-Id")
 		if len(id) < 20 || ids[id] {

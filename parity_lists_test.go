@@ -26,7 +26,7 @@ func drawWanted(t *rapid.T) wanted {
 	return wanted{
 		status:    one("status", "PENDING", "NEEDS_INFO", "DENIED", "CANCELLED", "APPROVED", "IMAGING", "COMPLETED", "FAILED"),
 		createdBy: one("created by", "username", "somebody", "Username", "teacher", "\x00", strings.Repeat("x", 151)),
-		search:    one("search", "a", "ALPHA", "größe", "GRÖẞE", "ſ", "ı", "r two", "%", "_", `\`, "'", "described 1", "\t", "nothing of it", "7 \"X\"", strings.Repeat("x ", 129)),
+		search:    one("search", "a", "ALPHA", "größe", "GRÖẞE", "ſ", "ı", "r two", "%", "_", `\`, "'", "described 1", "\t", "nothing of it", "7 \"X\"", "x\"", "es", "it's", "本", "c++", "...", strings.Repeat("x ", 129)),
 		provider:  one("provider", "1", "2", "3", "-1", "2147483647"),
 		order:     one("order", "START_DATE ASC", "START_DATE DESC", "NAME ASC", "NAME DESC", "STATUS ASC", "STATUS DESC"),
 		tags:      rapid.SliceOfN(rapid.SampledFrom([]string{"R", "r", "two words", "it's", "Featured", "featured", strings.Repeat("x", 129)}), 0, 2).Draw(t, "tags"),

@@ -94,7 +94,7 @@ func startServer(t testing.TB, dir string, args ...string) *program {
 	return p
 }
 
-var greeting = regexp.MustCompile(`GraphQL +(http://\S+)/graphql[^$]+Ctrl-C`)
+var greeting = regexp.MustCompile(`GraphQL +(https?://\S+)/graphql[^$]+Ctrl-C`)
 
 // greeted is the address in a greeting that was printed to its end, else "".
 func greeted(out *record) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -45,11 +46,31 @@ func commandLine(file string) string {
 	return strings.ReplaceAll(string(text), "\x00", " ")
 }
 
+// unpacked is all that a backup holds.
+func unpacked(t testing.TB, name string) string {
+	t.Helper()
+	a := stored(t, name)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%+v", a.Manifest)
+	for _, table := range a.Manifest.Tables {
+		rows, err := a.Rows(table.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(&text, rows); err != nil {
+			t.Fatal(err)
+		}
+		_ = rows.Close()
+	}
+	return text.String()
+}
+
 func TestSecretsAreNotSeenByOthers(t *testing.T) {
 	t.Parallel()
 	stop := commandLines()
 	dir := folder(t)
-	p := startServer(t, dir, "--verbose", "--demo")
+	address := free(t)
+	p := startServer(t, dir, "--verbose", "--demo", "--metrics="+address)
 	maker := launch(t, nil, "token", "create", "--verbose", "--user=ann", "--data="+dir)
 	making := commandLine(fmt.Sprintf("/proc/%d/cmdline", maker.cmd.Process.Pid)) // too short a life to be met by chance
 	if code := maker.wait(t); code != 0 {
@@ -72,11 +93,22 @@ func TestSecretsAreNotSeenByOthers(t *testing.T) {
 	eventually(t, "the service is ready again", func() bool { return ready(t, p.base) })
 	show()
 
+	metrics := fetch(t, http.MethodGet, "http://"+address+"/metrics", token, "").body
+	kept := filepath.Join(t.TempDir(), "b.zip")
+	saver := launch(t, nil, "backup", "--verbose", "--data="+dir, kept)
+	saving := commandLine(fmt.Sprintf("/proc/%d/cmdline", saver.cmd.Process.Pid))
+	if code := saver.wait(t); code != 0 {
+		t.Fatalf("backup ends with %d: %s", code, saver.err)
+	}
+
 	cfg := dbtest.Empty(t)
 	own := launch(t, []string{"DATABASE_URL=" + url(cfg)}, "serve", "--listen=127.0.0.1:0", "--verbose")
 	eventually(t, "the server serves over a database of one's own", func() bool { return greeted(own.out) != "" || own.ended() })
 	wrong := launch(t, []string{"DATABASE_URL=" + strings.Replace(url(cfg), "dbname=", "dbname=no", 1)}, "migrate", "--verbose")
 	wrong.wait(t)
+	const unlikely = "a-password-that-is-nobody's" // by the variable of its own, and never asked for
+	apart := launch(t, []string{"DATABASE_URL=postgres://someone@localhost:1/name", "PGPASSWORD=" + unlikely}, "token", "list", "--verbose")
+	apart.wait(t)
 	own.stop(t)
 	p.stop(t)
 
@@ -89,8 +121,8 @@ func TestSecretsAreNotSeenByOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := stop()
-	lines[making] = true
-	secrets := []string{strings.TrimSpace(string(password)), cfg.Password, token}
+	lines[making], lines[saving] = true, true
+	secrets := []string{strings.TrimSpace(string(password)), cfg.Password, token, unlikely}
 	for _, secret := range secrets {
 		if len(secret) < 20 {
 			t.Fatalf("a secret of %d characters is none", len(secret))
@@ -101,7 +133,8 @@ func TestSecretsAreNotSeenByOthers(t *testing.T) {
 			}
 		}
 		for name, text := range map[string]string{
-			"log": p.err.String() + maker.err.String() + own.err.String() + wrong.err.String(), "greeting": p.out.String() + own.out.String(), "Postgres log": string(log),
+			"log": p.err.String() + maker.err.String() + own.err.String() + wrong.err.String() + apart.err.String() + saver.err.String(), "Postgres log": string(log),
+			"greeting": p.out.String() + own.out.String() + apart.out.String() + saver.out.String(), "metrics": metrics, "backup": unpacked(t, kept),
 		} {
 			if strings.Contains(text, secret) {
 				t.Errorf("the %s shows the secret %s: %s", name, secret, text)
@@ -112,6 +145,9 @@ func TestSecretsAreNotSeenByOthers(t *testing.T) {
 		if !strings.Contains(strings.Join(slices.Collect(maps.Keys(lines)), "\n"), word) {
 			t.Errorf("no process of %q was seen, so that nothing is shown", word)
 		}
+	}
+	if !strings.Contains(metrics, "imagerequests_requests_total") || !strings.Contains(unpacked(t, kept), "TOKEN_CREATED") || apart.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("metrics, backup or refusal did not come: %s%s", metrics, apart.err)
 	}
 	if !strings.Contains(p.err.String(), "the database server died") || wrong.cmd.ProcessState.ExitCode() != 1 {
 		t.Errorf("the errors did not come: %s%s", p.err, wrong.err)

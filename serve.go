@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	neturl "net/url"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -41,8 +42,16 @@ type serve struct {
 	Origin       []string       `help:"Origin of web pages that may use the service from a browser, such as https://portal.example.org. May be given again." setting:"IMAGEREQUESTS_ORIGINS" placeholder:"URL"`
 	Rate         float64        `help:"Requests a second for each user or address, a GraphQL operation of up to 200 points being one; 0: no limit." default:"100" setting:"IMAGEREQUESTS_RATE"`
 	Burst        int            `help:"Requests that each user or address may send at once." default:"500" setting:"IMAGEREQUESTS_BURST"`
+	AtOnce       int            `help:"Operations carried out at once; eight times as many wait for their turn, and all beyond are told to come again; 0: no limit." default:"32" setting:"IMAGEREQUESTS_AT_ONCE"`
+	Drain        time.Duration  `help:"How long an orderly stop goes on answering after /readyz says no: longer than a load balancer in front takes to notice." default:"0s" setting:"IMAGEREQUESTS_DRAIN" placeholder:"DURATION"`
 
-	NoIntrospection  bool   `help:"Do not tell GraphQL clients the schema; the playground will know no names." setting:"IMAGEREQUESTS_NO_INTROSPECTION"`
+	NoIntrospection bool   `help:"Do not tell GraphQL clients the schema; the playground will know no names." setting:"IMAGEREQUESTS_NO_INTROSPECTION"`
+	TLSCert         string `name:"tls-cert" help:"File with the certificate, and those between it and its authority, to serve TLS with; read anew when it changes." setting:"IMAGEREQUESTS_TLS_CERT" placeholder:"FILE"`
+	TLSKey          string `name:"tls-key" help:"File with the key of --tls-cert, which others may not read." setting:"IMAGEREQUESTS_TLS_KEY" placeholder:"FILE"`
+	Metrics         string `help:"Address and port to tell metrics at, at /metrics, to whoever can connect there; without it admins alone can read them, at /metrics of the service." setting:"IMAGEREQUESTS_METRICS" placeholder:"HOST:PORT"`
+
+	counts *metrics
+
 	TrustedDocuments string `help:"File with the only GraphQL documents that are carried out: a JSON object of documents by their ids, as the tools of clients write it." setting:"IMAGEREQUESTS_TRUSTED_DOCUMENTS" placeholder:"FILE"`
 }
 
@@ -53,9 +62,16 @@ const (
 	writeTimeout   = 60 * time.Second
 	idleTimeout    = 2 * time.Minute
 	drainPatience  = 25 * time.Second // longer than a body may take
+	readyTime      = 2 * time.Second  // for the database to say that it is there
 	keysInterval   = time.Hour
 	leasesInterval = time.Second
+	chore          = 10 * time.Second // for what is done by the clock; what is left is for the next time
+	lastUses       = 2 * time.Second
 )
+
+// garbage is how much a heap may grow before it is cleaned, in percent, unless GOGC says otherwise. Ours is small: twice Go's
+// own default takes some MiB, and saves a tenth of the processor time of lists (docs/performance.md).
+const garbage = 200
 
 // demoTokens are accepted by a demonstration, and never stored.
 var demoTokens = map[string]imaging.Actor{
@@ -65,22 +81,37 @@ var demoTokens = map[string]imaging.Actor{
 	"demo-admin":    {Username: "admin", Roles: []imaging.Role{imaging.Admin}},
 }
 
-// Run serves until the context ends, then lets what is under way come to its end.
+// Run serves until the context ends, then stops in order: it is no longer ready, and tells clients so while it drains; takes no
+// more connections, ends sockets and streams with a hint to come again, and lets what is under way come to its end; and only
+// then ends what it does besides, the pool, and its private Postgres. Workers in this process give back at once what they hold.
 func (s serve) Run(ctx context.Context, c console) (err error) {
 	log := c.log(s.Verbose)
 	if err := s.check(); err != nil {
 		return err
+	}
+	if c.getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
 	}
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen where --listen says: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
+	cert, err := s.certificate(log)
+	if err != nil {
+		return err
+	}
 	store, closer, err := s.open(ctx, c, log, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closer()) }()
+	if knows, err := store.KnowsLetters(ctx); err != nil {
+		return err
+	} else if !knows {
+		log.Warn("the database knows no letters but ASCII's, so searches for words in others read all rows: " +
+			"make a database with TEMPLATE template0 LC_CTYPE 'C.UTF-8', or another locale of UTF-8, and restore a dump of this one into it")
+	}
 	if s.Demo {
 		if err := store.LoadDemo(ctx); err != nil {
 			return fmt.Errorf("load the demonstration data: %w", err)
@@ -88,61 +119,108 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	}
 	var stopping atomic.Bool
 	feed := db.NewFeed(store)
+	s.counts = newMetrics(store, feed, cert)
 	handler, err := s.handler(store, feed, log, &stopping)
 	if err != nil {
 		return err
 	}
 	streams := transport.NewStreams()
 	server := &http.Server{
-		Handler: streams.Handler(handler), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: streams.Handler(lastAnswers(handler, &stopping)), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(streams.Stop) // when nobody can connect any more: who is told goes to another copy, or waits for the next start
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	besides := s.besides(ctx, store, feed, log)
+	if s.Metrics != "" {
+		stop, err := s.counts.listen(s.Metrics)
+		if err != nil {
+			return fmt.Errorf("cannot listen where --metrics says: %w", err)
+		}
+		defer stop()
+	}
+	if cert != nil {
+		server.TLSConfig = cert.config()
+		go func() { served <- server.ServeTLS(listener, "", "") }()
+	} else {
+		go func() { served <- server.Serve(listener) }()
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	working, rest := context.WithCancel(ctx)
+	besides := s.besides(life, working, store, feed, log)
+	defer besides.Wait()
+	defer end()
+	defer rest()
 	s.greet(c, listener.Addr().String())
 	select {
 	case err = <-served:
 	case <-ctx.Done():
 		log.Info("stopping")
 		stopping.Store(true)
-		drain, cancel := context.WithTimeout(context.Background(), drainPatience)
-		defer cancel()
-		if err = errors.Join(server.Shutdown(drain), streams.Wait(drain)); err != nil {
-			err = errors.Join(fmt.Errorf("some requests were cut off: %w", err), server.Close())
+		select { // others may yet send requests here
+		case err = <-served:
+		case <-time.After(s.Drain):
 		}
-	}
-	if ctx.Err() != nil {
-		besides.Wait()
+		patience, cancel := context.WithTimeout(context.Background(), drainPatience)
+		defer cancel()
+		if cut := errors.Join(server.Shutdown(patience), streams.Wait(patience)); cut != nil {
+			err = errors.Join(fmt.Errorf("some requests were cut off: %w", cut), server.Close())
+		}
 	}
 	return err
 }
 
+// lastAnswers has each connection end with the next answer once the service is stopping: http.Server.Shutdown ends those that
+// are idle, and one on which a request is just arriving looks idle.
+func lastAnswers(next http.Handler, stopping *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Load() && r.Header.Get("Upgrade") == "" {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // besides starts what the service does besides answering requests, until the context ends: subscribers are fed, leases that
-// ran out are taken back, old keys are forgotten, and a demonstration has a worker that pretends.
-func (s serve) besides(ctx context.Context, store *db.Store, feed *db.Feed, log *slog.Logger) *sync.WaitGroup {
+// ran out are taken back, old keys are forgotten. A demonstration has a worker that pretends, until working ends.
+func (s serve) besides(ctx, working context.Context, store *db.Store, feed *db.Feed, log *slog.Logger) *sync.WaitGroup {
 	var running sync.WaitGroup
 	running.Go(func() { note(ctx, log, "subscribers are told of events", 0, feed.Run(ctx)) })
 	running.Go(func() {
 		every(ctx, keysInterval, func() {
+			ctx, cancel := context.WithTimeout(ctx, chore)
+			defer cancel()
 			n, err := store.ForgetKeys(ctx)
+			s.counts.task(ctx, "forget_keys", err)
 			note(ctx, log, "old idempotency keys were deleted", int(n), err)
 		})
 	})
 	running.Go(func() {
+		every(ctx, db.UsesInterval, func() {
+			err := store.NoteUses(ctx)
+			s.counts.task(ctx, "note_uses", err)
+			note(ctx, log, "the last use of tokens is written down", 0, err)
+		})
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastUses)
+		defer cancel()
+		_ = store.NoteUses(last) // those of the last minute; if they are lost, the last use is a minute off
+	})
+	running.Go(func() {
 		every(ctx, leasesInterval, func() {
+			ctx, cancel := context.WithTimeout(ctx, chore)
+			defer cancel()
 			n, err := store.ExpireLeases(ctx)
+			s.counts.expired.Add(n)
+			s.counts.task(ctx, "expire_leases", err)
 			note(ctx, log, "versions whose worker was lost went back to the queue", n, err)
 		})
 	})
 	if s.Demo {
 		running.Go(func() {
-			err := worker.Run(ctx, worker.Options{
+			err := worker.Run(working, worker.Options{
 				Store: store, Actor: demoTokens["demo-worker"], Provider: 1, Imager: worker.Simulated{Takes: s.DemoImaging, FailureRate: s.DemoFailures},
 				Parallel: 2, LeaseSeconds: 60, Poll: time.Second, Log: log,
 			})
-			note(ctx, log, "the pretending worker has ended", 0, err)
+			note(working, log, "the pretending worker has ended", 0, err)
 		})
 	}
 	return &running
@@ -190,11 +268,30 @@ func (s serve) check() error {
 	if !(s.Rate >= 0 && s.Rate <= math.MaxInt32) || s.Rate > 0 && s.Burst < 1 { // what is not a number is no rate either
 		return errors.New("--rate is a number from 0, and --burst from 1")
 	}
+	if s.AtOnce < 0 || s.Drain < 0 {
+		return errors.New("--at-once is a number, and --drain a time, from 0")
+	}
+	if s.Metrics != "" {
+		if _, _, err := net.SplitHostPort(s.Metrics); err != nil {
+			return fmt.Errorf("--metrics %q is not HOST:PORT: %w", s.Metrics, err)
+		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key go together")
+	}
 	if _, err := s.trusted(); err != nil {
 		return err
 	}
 	_, err = rest.OpenAPI(s.rest()) // to no other end than that it checks the options
 	return err
+}
+
+// certificate is what TLS is served with; nil without --tls-cert.
+func (s serve) certificate(log *slog.Logger) (*certificate, error) {
+	if s.TLSCert == "" {
+		return nil, nil //nolint:nilnil // it is served without
+	}
+	return loadCertificate(s.TLSCert, s.TLSKey, log)
 }
 
 // trusted are the documents of --trusted-documents; nil without it.
@@ -247,9 +344,9 @@ func (s serve) handler(store *db.Store, feed *db.Feed, log *slog.Logger, stoppin
 		}
 	}
 	authenticator := auth.New(store, known)
-	throttle := auth.NewThrottle(s.Rate, s.Burst, s.TrustedProxy)
+	throttle, turns := auth.NewThrottle(s.Rate, s.Burst, s.TrustedProxy), auth.NewTurns(s.AtOnce)
 	options := s.rest()
-	options.Store, options.Auth, options.Throttle, options.Log = store, authenticator, throttle, log
+	options.Store, options.Auth, options.Throttle, options.Turns, options.Log = store, authenticator, throttle, turns, log
 	shim, err := rest.New(options)
 	if err != nil {
 		return nil, err
@@ -270,16 +367,22 @@ func (s serve) handler(store *db.Store, feed *db.Feed, log *slog.Logger, stoppin
 	if err != nil {
 		return nil, err
 	}
+	counts := s.counts
+	if counts == nil {
+		counts = newMetrics(store, feed, nil)
+	}
 	r := router{
 		graphql: graph.New(graph.Options{
-			Store: store, Feed: feed, Auth: authenticator, Throttle: throttle, Log: log, Origins: origins, NoIntrospection: s.NoIntrospection, Trusted: trusted,
+			Store: store, Feed: feed, Auth: authenticator, Throttle: throttle, Turns: turns, Log: log, Origins: origins, NoIntrospection: s.NoIntrospection, Trusted: trusted,
+			Refused: counts.told,
 		}),
-		rest: shim, openapi: document, playground: play, ready: readiness(store, stopping), restPath: s.Prefix + "/image_requests",
+		rest: shim, openapi: document, playground: play, ready: readiness(store, stopping), metrics: counts.forAdmins(authenticator, throttle), restPath: s.Prefix + "/image_requests",
 	}
+	all := counts.counted(r)
 	if s.Demo {
-		return auth.Identify(onlyLoopback(r)), nil
+		all = onlyLoopback(all)
 	}
-	return auth.Identify(r), nil
+	return auth.Identify(guarded(all, s.Demo)), nil
 }
 
 // onlyLoopback refuses requests that name another host than this machine's own: a page elsewhere whose name was made to lead
@@ -300,8 +403,8 @@ func onlyLoopback(next http.Handler) http.Handler {
 
 // router sends each path to its handler. It never redirects: clients of the REST interface do not follow.
 type router struct {
-	graphql, rest, openapi, playground, ready http.Handler
-	restPath                                  string
+	graphql, rest, openapi, playground, ready, metrics http.Handler
+	restPath                                           string
 }
 
 func (r router) ServeHTTP(w http.ResponseWriter, q *http.Request) {
@@ -319,6 +422,8 @@ func (r router) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 		text(w, http.StatusOK, "ok")
 	case path == "/readyz":
 		r.ready.ServeHTTP(w, q)
+	case path == "/metrics":
+		r.metrics.ServeHTTP(w, q)
 	case path == "/":
 		text(w, http.StatusOK, "Image Requests\n\n/graphql         GraphQL\n/playground      try GraphQL here\n"+r.restPath+"  REST\n/openapi.json    the REST interface described")
 	default:
@@ -333,7 +438,9 @@ func readiness(store *db.Store, stopping *atomic.Bool) http.Handler {
 			text(w, http.StatusServiceUnavailable, "stopping")
 			return
 		}
-		if err := store.Ready(r.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+		defer cancel()
+		if err := store.Ready(ctx); err != nil {
 			text(w, http.StatusServiceUnavailable, "the database does not answer")
 			return
 		}
@@ -343,7 +450,6 @@ func readiness(store *db.Store, stopping *atomic.Bool) http.Handler {
 
 func text(w http.ResponseWriter, status int, s string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintln(w, s)
 }
@@ -351,6 +457,9 @@ func text(w http.ResponseWriter, status int, s string) {
 // greet says where the service is to be found.
 func (s serve) greet(c console, address string) {
 	base := "http://" + address
+	if s.TLSCert != "" {
+		base = "https://" + address
+	}
 	_, _ = fmt.Fprintf(c.out, "Image Requests is ready.\n\n  GraphQL     %s/graphql\n  Playground  %s/playground\n  REST        %s%s/image_requests\n  OpenAPI     %s/openapi.json\n",
 		base, base, base, s.Prefix, base)
 	if s.Demo {

@@ -47,6 +47,8 @@ type commands struct {
 	Serve   serve      `cmd:"" help:"Answer requests until stopped by a signal."`
 	Work    work       `cmd:"" help:"Make images: take approved versions of a provider and run a program for each."`
 	Migrate migrate    `cmd:"" help:"Bring the database's schema up to date and end. Serve does so, too."`
+	Backup  backup     `cmd:"" help:"Write all data into a file, while the service runs or not."`
+	Restore restore    `cmd:"" help:"Load a backup into a new database, or check one."`
 	Token   tokenCmd   `cmd:"" help:"Make, list and revoke the tokens that callers sign in with."`
 	Version versionCmd `cmd:"" help:"Print the version of this program."`
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"imagerequests/db/dbtest"
+	"imagerequests/db/safedriver"
 )
 
 // It is no parallel test, so that it has the machine for itself.
@@ -259,5 +260,16 @@ func TestManyMigrateAtOnce(t *testing.T) {
 	}
 	if !ready(t, serveHere(t, env, "--listen=127.0.0.1:0").base) {
 		t.Error("the service is not ready over the migrated database")
+	}
+}
+
+// Whose database knows no letters but ASCII's is told so once, with what to do; nobody else is.
+func TestServeWarnsOfASCII(t *testing.T) {
+	t.Parallel()
+	for warnings, cfg := range map[int]safedriver.Config{0: dbtest.Empty(t), 1: dbtest.ASCII(t)} {
+		s := serveHere(t, map[string]string{"DATABASE_URL": url(cfg)}, "--listen=127.0.0.1:0")
+		if n := strings.Count(s.err.String(), "LC_CTYPE"); n != warnings {
+			t.Errorf("it warns %d times, want %d: %s", n, warnings, s.err)
+		}
 	}
 }

@@ -27,6 +27,7 @@ type tokenCreate struct {
 	User     string        `help:"The user name that its bearer acts as." required:"" placeholder:"NAME"`
 	Role     []string      `help:"What its bearer may do: requester, reviewer, worker or admin; by default ${default}. May be given again." default:"requester" placeholder:"ROLE"`
 	Provider []int         `help:"Confine a reviewer or worker to this provider. May be given again." placeholder:"N"`
+	ReadOnly bool          `help:"Its bearer may read as the user, and change nothing."`
 	Expires  time.Duration `help:"How long it is good for, as 720h; without it, until it is revoked." placeholder:"DURATION"`
 }
 
@@ -40,7 +41,7 @@ func (t tokenCreate) Run(ctx context.Context, c console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closer()) }()
-	made := imaging.Token{Username: t.User, Providers: t.Provider}
+	made := imaging.Token{Username: t.User, Providers: t.Provider, ReadOnly: t.ReadOnly}
 	for _, role := range t.Role {
 		made.Roles = append(made.Roles, imaging.Role(strings.ToUpper(role)))
 	}
@@ -71,9 +72,10 @@ func (t tokenList) Run(ctx context.Context, c console) (err error) {
 		return plain(err)
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "ID\tUSER\tROLES\tPROVIDERS\tMADE\tEXPIRES\tREVOKED")
+	_, _ = fmt.Fprintln(w, "ID\tUSER\tROLES\tPROVIDERS\tMAY\tMADE\tEXPIRES\tREVOKED\tUSED")
 	for _, t := range tokens {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Username, list(t.Roles), list(t.Providers), date(&t.CreatedAt), date(t.ExpiresAt), date(t.RevokedAt))
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Username, list(t.Roles), list(t.Providers), mayDo(t),
+			date(&t.CreatedAt), date(t.ExpiresAt), date(t.RevokedAt), date(t.LastUsedAt))
 	}
 	return w.Flush()
 }
@@ -115,6 +117,13 @@ func plain(err error) error {
 		texts = append(texts, e.Field+": "+e.Message)
 	}
 	return errors.New(strings.Join(texts, " "))
+}
+
+func mayDo(t *imaging.Token) string {
+	if t.ReadOnly {
+		return "read"
+	}
+	return "write"
 }
 
 func list[T any](values []T) string {

@@ -75,11 +75,11 @@ func (w till) line(t testing.TB, id string, secrets ...string) string {
 func (w till) sell(t *testing.T, serve func() (base string, end func())) {
 	t.Helper()
 	worker, workerID := w.create(t, "--user=robot", "--role=worker", "--role=REVIEWER", "--provider=1", "--provider=2", "--expires=720h")
-	plain, plainID := w.create(t, "--user=josé")
-	if got, want := w.line(t, workerID, worker, plain), "robot worker,reviewer 1,2 T T -"; got != want {
+	plain, plainID := w.create(t, "--user=josé", "--read-only")
+	if got, want := w.line(t, workerID, worker, plain), "robot worker,reviewer 1,2 write T T - -"; got != want {
 		t.Errorf("token list says %q, want %q", got, want)
 	}
-	if got, want := w.line(t, plainID), "josé requester - T - -"; got != want {
+	if got, want := w.line(t, plainID), "josé requester - read T - - -"; got != want {
 		t.Errorf("token list says %q, want %q", got, want)
 	}
 
@@ -90,6 +90,9 @@ func (w till) sell(t *testing.T, serve func() (base string, end func())) {
 	if a := viewer(t, base, plain); withoutCost(a.body) != `{"data":{"viewer":{"username":"josé","roles":["REQUESTER"],"providers":null}}}` {
 		t.Errorf("the service says of the requester: %d %s", a.status, a.body)
 	}
+	if a := fetch(t, http.MethodPost, base+"/image_requests", plain, "{}"); a.status != http.StatusForbidden {
+		t.Errorf("a token that may only read writes: %d %s", a.status, a.body)
+	}
 	end()
 
 	for range 2 { // the second time it changes nothing
@@ -97,8 +100,8 @@ func (w till) sell(t *testing.T, serve func() (base string, end func())) {
 			t.Errorf("token revoke prints %q and ends with %v", out, err)
 		}
 	}
-	if got, want := w.line(t, workerID, worker, plain), "robot worker,reviewer 1,2 T T T"; got != want {
-		t.Errorf("token list says %q, want %q", got, want)
+	if got, want := w.line(t, workerID, worker, plain), "robot worker,reviewer 1,2 write T T T"; strings.TrimSuffix(got[:len(got)-1], " ") != want {
+		t.Errorf("token list says %q, want %q and when it was used last, if that was written down by now", got, want)
 	}
 	base, end = serve()
 	for door, a := range map[string]answer{
@@ -121,6 +124,10 @@ func TestTokensInADatabaseOfOnesOwn(t *testing.T) {
 		s := serveHere(t, env, "--listen=127.0.0.1:0")
 		return s.base, func() { s.stop(t) }
 	})
+	out, _, err := till{env: env}.command("list")
+	if used := regexp.MustCompile(`(?m)[\d:]{8}$`).FindAllString(out, -1); err != nil || len(used) != 2 {
+		t.Errorf("both tokens were used when the service ended: %v\n%s", err, out)
+	}
 }
 
 func TestTokensInAFolder(t *testing.T) {

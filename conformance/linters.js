@@ -53,6 +53,11 @@ const decided = [
     message: "Edge type's field `node` must implement `Node` interface.",
     line: "type EventEdge {",
   },
+  {
+    rule: "@graphql-eslint/relay-edge-types", // a token is for admins alone, who read it in its list
+    message: "Edge type's field `node` must implement `Node` interface.",
+    line: "type TokenEdge {",
+  },
 ];
 
 // schemaLinter answers the findings of graphql-schema-linter in the text.
