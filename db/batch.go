@@ -36,6 +36,8 @@ type batches struct {
 	mu      sync.Mutex
 	waiting []*creation
 	busy    bool
+	under   []*creation        // what is being carried out and somebody waits for
+	stop    context.CancelFunc // of it
 }
 
 // creation is a create on its way through a batch.
@@ -56,7 +58,7 @@ func newBatches(run func(context.Context, []*creation)) *batches {
 }
 
 // do returns when c was in a batch, or when the context has ended: with its error, unless the batch came first. A batch
-// that was begun goes on without its caller.
+// that was begun goes on without a caller, and ends when the last has left.
 func (b *batches) do(ctx context.Context, c *creation) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -87,19 +89,30 @@ func (b *batches) leave(c *creation) {
 	if i := slices.Index(b.waiting, c); i >= 0 {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
 	}
+	if i := slices.Index(b.under, c); i >= 0 {
+		if b.under = slices.Delete(b.under, i, i+1); len(b.under) == 0 {
+			b.stop()
+		}
+	}
 }
 
 // all carries out batches until nobody waits.
 func (b *batches) all() {
-	for batch := b.next(); len(batch) > 0; batch = b.next() {
-		b.carryOut(batch)
+	for {
+		ctx, stop := context.WithTimeout(b.life, batchTime)
+		batch := b.next(stop)
+		if len(batch) > 0 {
+			b.carryOut(ctx, batch)
+		}
+		stop()
+		if len(batch) == 0 {
+			return
+		}
 	}
 }
 
 // carryOut lets each of a batch know how it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
-func (b *batches) carryOut(batch []*creation) {
-	ctx, cancel := context.WithTimeout(b.life, batchTime)
-	defer cancel()
+func (b *batches) carryOut(ctx context.Context, batch []*creation) {
 	defer func() {
 		cause := recover()
 		for _, c := range batch {
@@ -112,13 +125,14 @@ func (b *batches) carryOut(batch []*creation) {
 	b.run(ctx, batch)
 }
 
-func (b *batches) next() []*creation {
+func (b *batches) next(stop context.CancelFunc) []*creation {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(len(b.waiting), batchSize)
 	batch := slices.Clone(b.waiting[:n])
 	b.waiting = slices.Delete(b.waiting, 0, n)
 	b.busy = n > 0
+	b.under, b.stop = slices.Clone(batch), stop
 	return batch
 }
 

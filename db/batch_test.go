@@ -149,13 +149,14 @@ func (b bench) beside(ctx context.Context, in imaging.RequestImageInput) <-chan 
 	return done
 }
 
-func TestWhoLeavesABatch(t *testing.T) {
+// Whom nobody waits for does not begin, and ends when it has begun: the last caller takes the query along.
+func TestAllLeaveABatch(t *testing.T) {
 	t.Parallel()
 	b, release := held(t)
 	ctx, leave := context.WithCancel(t.Context())
 	first, second, third := image(), image(), image()
 	begun := b.beside(ctx, first)
-	b.blocked(t)
+	pid := b.blocked(t)
 	waits := b.beside(ctx, second) // behind the batch that has begun, or it comes when its context has ended
 	leave()
 	for _, o := range []outcome{<-begun, <-waits} {
@@ -163,14 +164,47 @@ func TestWhoLeavesABatch(t *testing.T) {
 			t.Errorf("who left is told %v, %v", o.v, o.err)
 		}
 	}
+	eventually(t, "the query is gone", func() bool {
+		return one[int](t, b.sql, "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'", pid) == 0
+	})
 	release()
-	b.request(t, ann, third) // after what had begun
-	stored := map[uuid.UUID]int{first.Instance: 1, second.Instance: 0, third.Instance: 1}
-	for instance, want := range stored {
-		if n := one[int](t, b.sql, "SELECT count(*) FROM versions WHERE instance = $1", instance.String()); n != want {
-			t.Errorf("%d versions, want %d: what has begun goes on, what has not does not begin", n, want)
-		}
+	b.request(t, ann, third)
+	b.stored(t, map[uuid.UUID]int{first.Instance: 0, second.Instance: 0, third.Instance: 1})
+}
+
+// A batch goes on for those who stay.
+func TestOneLeavesABatch(t *testing.T) {
+	t.Parallel()
+	b, release := held(t)
+	alone, leaveAlone := context.WithCancel(t.Context())
+	before := b.beside(alone, image())
+	held := b.blocked(t)
+	ctx, leave := context.WithCancel(t.Context())
+	first, second := image(), image()
+	leaves, stays := b.beside(ctx, first), b.beside(t.Context(), second)
+	eventually(t, "both wait for the next batch", func() bool { return b.CreatesWaiting() == 2 })
+	leaveAlone()
+	<-before
+	eventually(t, "the next has begun", func() bool { return b.CreatesWaiting() == 0 && b.blocked(t) != held })
+	leave()
+	if o := <-leaves; o.err == nil {
+		t.Errorf("who left is told %v", o.v)
 	}
+	release()
+	if o := <-stays; o.err != nil {
+		t.Error(o.err)
+	}
+	b.stored(t, map[uuid.UUID]int{first.Instance: 1, second.Instance: 1})
+}
+
+// stored compares how many versions there are of each instance.
+func (b bench) stored(t *testing.T, want map[uuid.UUID]int) {
+	t.Helper()
+	got := map[uuid.UUID]int{}
+	for instance := range want {
+		got[instance] = one[int](t, b.sql, "SELECT count(*) FROM versions WHERE instance = $1", instance.String())
+	}
+	same(t, want, got)
 }
 
 // A batch whose connection dies has stored nothing, tells everyone in it so, and a repeat has its effect once.

@@ -133,6 +133,13 @@ func ColumnNames() (requests, versions, providers []string) {
 	return namesOf("", requestColumns), namesOf("", versionColumns), namesOf("", providerColumns)
 }
 
+// CreatesWaiting is how many wait for the next batch.
+func (s *Store) CreatesWaiting() int {
+	s.batches.mu.Lock()
+	defer s.batches.mu.Unlock()
+	return len(s.batches.waiting)
+}
+
 // BreakBatches lets each batch of creates panic.
 func (s *Store) BreakBatches() {
 	s.batches.run = func(context.Context, []*creation) { panic("broken inside") }
