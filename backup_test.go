@@ -115,7 +115,7 @@ func TestRestoredBackupServes(t *testing.T) {
 			}
 			p.stop(t)
 			cfg := dbtest.Empty(t) // and home again
-			mustRun(t, map[string]string{"DATABASE_URL": url(cfg)}, "restore", again)
+			mustRun(t, map[string]string{"DATABASE_URL": urlOf(cfg)}, "restore", again)
 			if _, err := dbtest.Histories(t.Context(), dbtest.Open(t, cfg), dbtest.SQL(t, cfg)); err != nil {
 				t.Error(err)
 			}
@@ -131,7 +131,7 @@ func TestBackupFile(t *testing.T) {
 	if err := store.LoadDemo(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	env, dir := map[string]string{"DATABASE_URL": url(cfg)}, t.TempDir()
+	env, dir := map[string]string{"DATABASE_URL": urlOf(cfg)}, t.TempDir()
 	name := filepath.Join(dir, "b.zip")
 	mustRun(t, env, "backup", name)
 	info, err := os.Stat(name)
@@ -157,7 +157,7 @@ func TestBackupFile(t *testing.T) {
 		want string
 	}{
 		{env, []string{"backup", filepath.Join(dir, "no", "such", "folder.zip")}, "no such file or directory"},
-		{map[string]string{"DATABASE_URL": url(dbtest.Empty(t))}, []string{"backup", filepath.Join(dir, "empty.zip")}, "nothing of this service"},
+		{map[string]string{"DATABASE_URL": urlOf(dbtest.Empty(t))}, []string{"backup", filepath.Join(dir, "empty.zip")}, "nothing of this service"},
 		{nil, []string{"backup", "--data=" + dir, filepath.Join(dir, "none.zip")}, "no database in the folder"},
 		{env, []string{"restore", name}, "not empty"},
 		{env, []string{"restore", filepath.Join(dir, "none.zip")}, "no such file or directory"},
@@ -190,7 +190,7 @@ func TestBackupIsKilled(t *testing.T) {
 	dir, begun := t.TempDir(), 0
 	for n := range 5 {
 		name := filepath.Join(dir, fmt.Sprint(n, ".zip"))
-		p := launch(t, []string{"DATABASE_URL=" + url(cfg)}, "backup", name)
+		p := launch(t, []string{"DATABASE_URL=" + urlOf(cfg)}, "backup", name)
 		eventually(t, "the backup has begun", func() bool {
 			parts, _ := filepath.Glob(filepath.Join(dir, "."+filepath.Base(name)+".part-*"))
 			return len(parts) > 0 || p.ended()
@@ -214,7 +214,7 @@ func TestDamagedBackup(t *testing.T) {
 	}
 	dir := t.TempDir()
 	name, damaged, data := filepath.Join(dir, "b.zip"), filepath.Join(dir, "damaged.zip"), filepath.Join(dir, "data")
-	mustRun(t, map[string]string{"DATABASE_URL": url(cfg)}, "backup", name)
+	mustRun(t, map[string]string{"DATABASE_URL": urlOf(cfg)}, "backup", name)
 	whole, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

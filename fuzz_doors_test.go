@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -54,11 +55,12 @@ func FuzzDoor(f *testing.F) {
 		}
 		ctx, leave := context.WithTimeout(t.Context(), patience)
 		defer leave()
+		at, invalid := url.ParseRequestURI(target) // as net/http reads it
 		r, err := http.NewRequestWithContext(ctx, method, "/", strings.NewReader(body))
-		if err != nil {
+		if err != nil || invalid != nil {
 			return
 		}
-		r.URL.Path, r.URL.RawQuery, _ = strings.Cut(target, "?")
+		r.URL = at
 		r.Host, r.RemoteAddr = "localhost", "127.0.0.1:1"
 		r.Header.Set("Authorization", "Token demo-username")
 		for name, value := range map[string]string{name: value, other: also} {

@@ -75,7 +75,7 @@ func newYard(t testing.TB) *yard {
 		}
 	})
 	cfg := y.cluster.Config(databaseName)
-	y.url, y.store, y.sql = url(cfg), dbtest.Open(t, cfg), dbtest.SQL(t, cfg)
+	y.url, y.store, y.sql = urlOf(cfg), dbtest.Open(t, cfg), dbtest.SQL(t, cfg)
 	if _, err := y.store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func TestMetricsOfTheirOwn(t *testing.T) {
 		t.Error("it listens on an address that is not this machine's")
 	}
 	address := free(t)
-	s := serveHere(t, map[string]string{"DATABASE_URL": url(cfg)}, "--listen=127.0.0.1:0", "--metrics="+address)
+	s := serveHere(t, map[string]string{"DATABASE_URL": urlOf(cfg)}, "--listen=127.0.0.1:0", "--metrics="+address)
 	c := connect(t, s.base, secret)
 	c.viewer(t)
 	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {

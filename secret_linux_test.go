@@ -102,9 +102,9 @@ func TestSecretsAreNotSeenByOthers(t *testing.T) {
 	}
 
 	cfg := dbtest.Empty(t)
-	own := launch(t, []string{"DATABASE_URL=" + url(cfg)}, "serve", "--listen=127.0.0.1:0", "--verbose")
+	own := launch(t, []string{"DATABASE_URL=" + urlOf(cfg)}, "serve", "--listen=127.0.0.1:0", "--verbose")
 	eventually(t, "the server serves over a database of one's own", func() bool { return greeted(own.out) != "" || own.ended() })
-	wrong := launch(t, []string{"DATABASE_URL=" + strings.Replace(url(cfg), "dbname=", "dbname=no", 1)}, "migrate", "--verbose")
+	wrong := launch(t, []string{"DATABASE_URL=" + strings.Replace(urlOf(cfg), "dbname=", "dbname=no", 1)}, "migrate", "--verbose")
 	wrong.wait(t)
 	const unlikely = "a-password-that-is-nobody's" // by the variable of its own, and never asked for
 	apart := launch(t, []string{"DATABASE_URL=postgres://someone@localhost:1/name", "PGPASSWORD=" + unlikely}, "token", "list", "--verbose")

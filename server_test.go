@@ -209,7 +209,7 @@ func refuses(t testing.TB, base string) bool {
 
 func TestTwoServersOverOneDatabase(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": url(dbtest.Empty(t))}
+	env := map[string]string{"DATABASE_URL": urlOf(dbtest.Empty(t))}
 	servers := make([]*local, 2)
 	var starts sync.WaitGroup
 	for i := range servers { // at once, over a database that has no schema yet
@@ -242,7 +242,7 @@ func TestTwoServersOverOneDatabase(t *testing.T) {
 func TestManyMigrateAtOnce(t *testing.T) {
 	t.Parallel()
 	cfg := dbtest.Empty(t)
-	env := map[string]string{"DATABASE_URL": url(cfg)}
+	env := map[string]string{"DATABASE_URL": urlOf(cfg)}
 	var all sync.WaitGroup
 	var logs record
 	for range 60 {
@@ -267,7 +267,7 @@ func TestManyMigrateAtOnce(t *testing.T) {
 func TestServeWarnsOfASCII(t *testing.T) {
 	t.Parallel()
 	for warnings, cfg := range map[int]safedriver.Config{0: dbtest.Empty(t), 1: dbtest.ASCII(t)} {
-		s := serveHere(t, map[string]string{"DATABASE_URL": url(cfg)}, "--listen=127.0.0.1:0")
+		s := serveHere(t, map[string]string{"DATABASE_URL": urlOf(cfg)}, "--listen=127.0.0.1:0")
 		if n := strings.Count(s.err.String(), "LC_CTYPE"); n != warnings {
 			t.Errorf("it warns %d times, want %d: %s", n, warnings, s.err)
 		}

@@ -71,13 +71,13 @@ func TestRefusedSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	away := url(dbtest.Empty(t)) + "-" // another password's quote, which is never reached
+	away := urlOf(dbtest.Empty(t)) + "-" // another password's quote, which is never reached
 	for _, c := range []struct {
 		command string
 		url     string
 		want    string
 	}{
-		{command: "work --provider=1 --simulate=1s", url: url(dbtest.Empty(t)), want: "no provider 1, nor any other; an admin adds one"},
+		{command: "work --provider=1 --simulate=1s", url: urlOf(dbtest.Empty(t)), want: "no provider 1, nor any other; an admin adds one"},
 		{command: "work --provider=1 --simulate=1s --user=", want: "--user"},
 		{command: "work --provider=1 --simulate=1s --user=a\x7fb", want: "--user"},
 		{command: "work --provider=1 --simulate=1s --failures=NaN", want: "--failures"},
@@ -144,7 +144,7 @@ func TestRefusedSettings(t *testing.T) {
 
 func TestDemoOnLoopback(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": url(dbtest.Empty(t))}
+	env := map[string]string{"DATABASE_URL": urlOf(dbtest.Empty(t))}
 	for _, host := range []string{"127.0.0.1", "127.1.2.3", "localhost", "[::1]"} {
 		if probe, err := net.Listen("tcp", host+":0"); err != nil {
 			t.Logf("this machine has no %s: %v", host, err)
@@ -170,7 +170,7 @@ func TestSettingsComeFromTheEnvironmentUnlessFlagged(t *testing.T) {
 	t.Parallel()
 	cfg := dbtest.Empty(t)
 	env := map[string]string{
-		"DATABASE_URL": url(cfg), "IMAGEREQUESTS_LISTEN": "127.0.0.1:0", "IMAGEREQUESTS_PREFIX": "/env",
+		"DATABASE_URL": urlOf(cfg), "IMAGEREQUESTS_LISTEN": "127.0.0.1:0", "IMAGEREQUESTS_PREFIX": "/env",
 		"IMAGEREQUESTS_BASE_URL": "https://env.example.org", "IMAGEREQUESTS_ORIGINS": "https://a.example.org,https://b.example.org",
 		"IMAGEREQUESTS_RATE": "1", "IMAGEREQUESTS_BURST": "777", "IMAGEREQUESTS_VERBOSE": "true",
 		"IMAGEREQUESTS_DATA": "/dev/null/data", "IMAGEREQUESTS_POSTGRES_BIN": "/nowhere", // are not for a database of one's own
@@ -189,7 +189,7 @@ func TestSettingsComeFromTheEnvironmentUnlessFlagged(t *testing.T) {
 	s.stop(t)
 
 	env["IMAGEREQUESTS_LISTEN"], env["DATABASE_URL"] = "192.0.2.1:1", "mysql://"
-	s = serveHere(t, env, "--demo", "--listen=127.0.0.1:0", "--database-url="+url(cfg), "--prefix=/flag", "--base-url=http://flag.example.org",
+	s = serveHere(t, env, "--demo", "--listen=127.0.0.1:0", "--database-url="+urlOf(cfg), "--prefix=/flag", "--base-url=http://flag.example.org",
 		"--origin=https://c.example.org", "--burst=888")
 	a = fetch(t, http.MethodGet, s.base+"/flag/image_requests?page_size=1", "", "", "Origin: https://c.example.org")
 	if a.status != http.StatusOK || !strings.Contains(a.body, `"next":"http://flag.example.org/flag/image_requests?`) {
@@ -210,7 +210,7 @@ func TestHostsAndProxiesComeFromTheEnvironmentUnlessFlagged(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := map[string]string{
-		"DATABASE_URL": url(cfg), "IMAGEREQUESTS_LISTEN": "127.0.0.1:0", "IMAGEREQUESTS_RATE": "0",
+		"DATABASE_URL": urlOf(cfg), "IMAGEREQUESTS_LISTEN": "127.0.0.1:0", "IMAGEREQUESTS_RATE": "0",
 		"IMAGEREQUESTS_HOSTS": "one.example.org,two.example.org", "IMAGEREQUESTS_TRUSTED_PROXIES": "10.0.0.0/8,127.0.0.0/8",
 	}
 	for _, c := range []struct {

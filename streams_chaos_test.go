@@ -41,7 +41,7 @@ func newCopies(t testing.TB) (*copies, [2]*program) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &copies{t: t, env: []string{"DATABASE_URL=" + url(cfg)}, token: secret, sql: dbtest.SQL(t, cfg)}
+	c := &copies{t: t, env: []string{"DATABASE_URL=" + urlOf(cfg)}, token: secret, sql: dbtest.SQL(t, cfg)}
 	return c, [2]*program{c.start(0), c.start(1)}
 }
 

@@ -78,7 +78,7 @@ func TestTLS(t *testing.T) {
 	if err := dbtest.Open(t, cfg).LoadDemo(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s := serveHere(t, map[string]string{"DATABASE_URL": url(cfg), "IMAGEREQUESTS_TLS_CERT": cert, "IMAGEREQUESTS_TLS_KEY": key}, "--listen=127.0.0.1:0")
+	s := serveHere(t, map[string]string{"DATABASE_URL": urlOf(cfg), "IMAGEREQUESTS_TLS_CERT": cert, "IMAGEREQUESTS_TLS_KEY": key}, "--listen=127.0.0.1:0")
 	if !strings.HasPrefix(s.base, "https://") {
 		t.Fatalf("it greets with %s", s.base)
 	}
@@ -182,7 +182,7 @@ func TestTLSRefused(t *testing.T) {
 	if err := os.Chmod(file("one.key"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := map[string]string{"DATABASE_URL": url(dbtest.Empty(t))}
+	env := map[string]string{"DATABASE_URL": urlOf(dbtest.Empty(t))}
 	for _, c := range []struct{ cert, key, want string }{
 		{file("one.pem"), "", "go together"},
 		{"", file("one.key"), "go together"},

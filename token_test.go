@@ -16,8 +16,8 @@ import (
 
 var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// url is how an operator would name this database to the program.
-func url(cfg safedriver.Config) string {
+// urlOf is how an operator would name this database to the program.
+func urlOf(cfg safedriver.Config) string {
 	return fmt.Sprintf("host=%s dbname=%s user=%s password='%s'", filepath.Dir(cfg.Addr), cfg.Database, cfg.User, cfg.Password)
 }
 
@@ -119,7 +119,7 @@ func (w till) sell(t *testing.T, serve func() (base string, end func())) {
 
 func TestTokensInADatabaseOfOnesOwn(t *testing.T) {
 	t.Parallel()
-	env := map[string]string{"DATABASE_URL": url(dbtest.Empty(t))}
+	env := map[string]string{"DATABASE_URL": urlOf(dbtest.Empty(t))}
 	till{env: env}.sell(t, func() (string, func()) {
 		s := serveHere(t, env, "--listen=127.0.0.1:0")
 		return s.base, func() { s.stop(t) }
@@ -149,7 +149,7 @@ func TestTokensInAFolder(t *testing.T) {
 
 func TestTokenRefusals(t *testing.T) {
 	t.Parallel()
-	w := till{env: map[string]string{"DATABASE_URL": url(dbtest.Empty(t))}}
+	w := till{env: map[string]string{"DATABASE_URL": urlOf(dbtest.Empty(t))}}
 	for _, c := range []struct{ command, want string }{
 		{"create", "--user"},
 		{"create --user=", "user"},

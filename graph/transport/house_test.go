@@ -182,7 +182,11 @@ func (h *house) Exec(ctx context.Context) graphql.ResponseHandler {
 	case "panics":
 		panic("a field that breaks")
 	}
-	return graphql.OneShot(&graphql.Response{Data: fmt.Appendf(nil, `{%q:%q}`, field.Alias, value)})
+	data, err := json.Marshal(map[string]any{field.Alias: value})
+	if err != nil {
+		panic(err)
+	}
+	return graphql.OneShot(&graphql.Response{Data: data})
 }
 
 // subscription starts a source that behaves as a resolver does: it has a channel, and is up to one event ahead.
