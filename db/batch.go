@@ -18,10 +18,11 @@ import (
 )
 
 // Creates that come while others are being written share the next transaction, and so its COMMIT, which is what they cost
-// most. One that finds nobody at work begins at once: nobody waits for company.
+// most. One that finds a lane free begins at once: nobody waits for company.
 const (
-	batchSize = 64               // creates in one transaction
-	batchTime = 20 * time.Second // longer than any statement may take; no caller's deadline holds for all of a batch
+	batchLanes = 2                // batches under way at once: while one waits for the disk, the other works
+	batchSize  = 64               // creates in one transaction
+	batchTime  = 20 * time.Second // longer than any statement may take; no caller's deadline holds for all of a batch
 )
 
 // batches hands creates to transactions. Those that wait are as many as the doors have calls under way, each with its caller:
@@ -35,9 +36,15 @@ type batches struct {
 
 	mu      sync.Mutex
 	waiting []*creation
-	busy    bool
-	under   []*creation        // what is being carried out and somebody waits for
-	stop    context.CancelFunc // of it
+	lanes   int          // in which batches are carried out
+	held    map[any]bool // the instances and keys of those batches
+}
+
+// batch is what is carried out together.
+type batch struct {
+	creations []*creation
+	callers   int // who have not left
+	stop      context.CancelFunc
 }
 
 // creation is a create on its way through a batch.
@@ -45,6 +52,7 @@ type creation struct {
 	actor imaging.Actor
 	in    *imaging.RequestImageInput
 	made  made
+	batch *batch // once it is carried out
 
 	done    chan struct{} // closed when its batch has ended; then one of these is set, or it was not carried out
 	version *imaging.Version
@@ -52,7 +60,7 @@ type creation struct {
 }
 
 func newBatches(run func(context.Context, []*creation)) *batches {
-	b := &batches{run: run}
+	b := &batches{run: run, held: map[any]bool{}}
 	b.life, b.end = context.WithCancel(context.Background())
 	return b
 }
@@ -69,9 +77,9 @@ func (b *batches) do(ctx context.Context, c *creation) error {
 		return b.life.Err()
 	}
 	b.waiting = append(b.waiting, c)
-	if !b.busy {
-		b.busy = true
-		b.work.Go(b.all)
+	if b.lanes < batchLanes {
+		b.lanes++
+		b.work.Go(b.lane)
 	}
 	b.mu.Unlock()
 	select {
@@ -86,54 +94,87 @@ func (b *batches) do(ctx context.Context, c *creation) error {
 func (b *batches) leave(c *creation) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if i := slices.Index(b.waiting, c); i >= 0 {
+	if c.batch == nil {
+		i := slices.Index(b.waiting, c)
 		b.waiting = slices.Delete(b.waiting, i, i+1)
+		return
 	}
-	if i := slices.Index(b.under, c); i >= 0 {
-		if b.under = slices.Delete(b.under, i, i+1); len(b.under) == 0 {
-			b.stop()
-		}
+	if c.batch.callers--; c.batch.callers == 0 {
+		c.batch.stop()
 	}
 }
 
-// all carries out batches until nobody waits.
-func (b *batches) all() {
+// lane carries out batches until nobody waits for it.
+func (b *batches) lane() {
 	for {
 		ctx, stop := context.WithTimeout(b.life, batchTime)
-		batch := b.next(stop)
-		if len(batch) > 0 {
-			b.carryOut(ctx, batch)
-		}
-		stop()
-		if len(batch) == 0 {
+		next := b.next(stop)
+		if next == nil {
+			stop()
 			return
 		}
+		b.carryOut(ctx, next.creations)
+		stop()
+		b.release(next)
 	}
 }
 
 // carryOut lets each of a batch know how it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
-func (b *batches) carryOut(ctx context.Context, batch []*creation) {
+func (b *batches) carryOut(ctx context.Context, all []*creation) {
 	defer func() {
 		cause := recover()
-		for _, c := range batch {
+		for _, c := range all {
 			if cause != nil {
 				c.version, c.err = nil, fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 			}
 			close(c.done)
 		}
 	}()
-	b.run(ctx, batch)
+	b.run(ctx, all)
 }
 
-func (b *batches) next(stop context.CancelFunc) []*creation {
+// next takes those that wait, or nil: then the lane has ended. What shares an instance or a key with a batch under way waits for
+// that: Postgres would refuse all of its batch.
+func (b *batches) next(stop context.CancelFunc) *batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := min(len(b.waiting), batchSize)
-	batch := slices.Clone(b.waiting[:n])
-	b.waiting = slices.Delete(b.waiting, 0, n)
-	b.busy = n > 0
-	b.under, b.stop = slices.Clone(batch), stop
-	return batch
+	next := &batch{stop: stop}
+	b.waiting = slices.DeleteFunc(b.waiting, func(c *creation) bool {
+		takes := len(next.creations) < batchSize && !slices.ContainsFunc(c.claims(), func(claim any) bool { return b.held[claim] })
+		if takes {
+			next.creations = append(next.creations, c)
+			c.batch = next
+		}
+		return takes
+	})
+	if next.callers = len(next.creations); next.callers == 0 {
+		b.lanes--
+		return nil
+	}
+	for _, c := range next.creations {
+		for _, claim := range c.claims() {
+			b.held[claim] = true
+		}
+	}
+	return next
+}
+
+func (b *batches) release(ended *batch) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range ended.creations {
+		for _, claim := range c.claims() {
+			delete(b.held, claim)
+		}
+	}
+}
+
+// claims are what only one create can have.
+func (c *creation) claims() []any {
+	if c.in.IdempotencyKey == nil {
+		return []any{c.in.Instance}
+	}
+	return []any{c.in.Instance, [2]string{c.made.Username, c.made.Key}}
 }
 
 // close ends what is under way, and waits for it.
@@ -200,17 +241,17 @@ func (w *rows) create(ctx context.Context, tx bun.Tx, all []*creation) (map[*cre
 	done := map[*creation]*imaging.Version{}
 	for i, c := range all {
 		p := providers[c.in.Provider]
-		key := [2]string{c.made.Username, c.made.Key}
-		if taken[i] || taken[c.in.Instance] || taken[key] || len(imaging.ProviderProblem(c.in.Provider, p)) > 0 {
+		if taken[i] || slices.ContainsFunc(c.claims(), func(claim any) bool { return taken[claim] }) || len(imaging.ProviderProblem(c.in.Provider, p)) > 0 {
 			continue
 		}
 		r, events, err := imaging.Request(c.in, [2]uuid.UUID{c.made.ImageRequestID, c.made.VersionID}, c.actor, p, now)
 		if err != nil || w.add(r, events) != nil {
 			continue
 		}
-		taken[c.in.Instance] = true
+		for _, claim := range c.claims() {
+			taken[claim] = true
+		}
 		if c.in.IdempotencyKey != nil {
-			taken[key] = true
 			w.keys = append(w.keys, &c.made)
 		}
 		done[c] = r.Newest()

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagerequests/db"
 	"imagerequests/imaging"
 )
 
@@ -119,19 +121,22 @@ func held(t *testing.T) (b bench, release func()) {
 	}
 }
 
-// blocked is the server process that waits for the provider, once there is one.
-func (b bench) blocked(t *testing.T) int {
+// blocked are the server processes that wait for the provider.
+func (b bench) blocked(t *testing.T) []int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for ctx.Err() == nil {
-		pid := one[int](t, b.sql, "SELECT coalesce(max(pid), 0) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0")
-		if pid != 0 {
-			return pid
-		}
+	var pids []int
+	text := one[string](t, b.sql, "SELECT coalesce(json_agg(pid), '[]') FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0")
+	if err := json.Unmarshal([]byte(text), &pids); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no batch waits")
-	return 0
+	return pids
+}
+
+// waits is the one that waits for the provider, once there is one.
+func (b bench) waits(t *testing.T) int {
+	t.Helper()
+	eventually(t, "a batch waits", func() bool { return len(b.blocked(t)) == 1 })
+	return b.blocked(t)[0]
 }
 
 // outcome is what came of a create that goes on beside.
@@ -156,8 +161,8 @@ func TestAllLeaveABatch(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	first, second, third := image(), image(), image()
 	begun := b.beside(ctx, first)
-	pid := b.blocked(t)
-	waits := b.beside(ctx, second) // behind the batch that has begun, or it comes when its context has ended
+	pid := b.waits(t)
+	waits := b.beside(ctx, second) // in the next lane, or it comes when its context has ended
 	leave()
 	for _, o := range []outcome{<-begun, <-waits} {
 		if !errors.Is(o.err, context.Canceled) && imaging.CodeOf(o.err) != imaging.Unavailable {
@@ -176,16 +181,25 @@ func TestAllLeaveABatch(t *testing.T) {
 func TestOneLeavesABatch(t *testing.T) {
 	t.Parallel()
 	b, release := held(t)
-	alone, leaveAlone := context.WithCancel(t.Context())
-	before := b.beside(alone, image())
-	held := b.blocked(t)
+	early, leaveEarly := context.WithCancel(t.Context())
+	var lanes []<-chan outcome
+	for range db.BatchLanes {
+		lanes = append(lanes, b.beside(early, image()))
+	}
+	eventually(t, "every lane is taken", func() bool { return len(b.blocked(t)) == db.BatchLanes })
+	before := b.blocked(t)
 	ctx, leave := context.WithCancel(t.Context())
 	first, second := image(), image()
 	leaves, stays := b.beside(ctx, first), b.beside(t.Context(), second)
 	eventually(t, "both wait for the next batch", func() bool { return b.CreatesWaiting() == 2 })
-	leaveAlone()
-	<-before
-	eventually(t, "the next has begun", func() bool { return b.CreatesWaiting() == 0 && b.blocked(t) != held })
+	leaveEarly()
+	for _, lane := range lanes {
+		<-lane
+	}
+	eventually(t, "the next has begun", func() bool {
+		now := b.blocked(t)
+		return b.CreatesWaiting() == 0 && len(now) == 1 && !slices.Contains(before, now[0])
+	})
 	leave()
 	if o := <-leaves; o.err == nil {
 		t.Errorf("who left is told %v", o.v)
@@ -195,6 +209,27 @@ func TestOneLeavesABatch(t *testing.T) {
 		t.Error(o.err)
 	}
 	b.stored(t, map[uuid.UUID]int{first.Instance: 1, second.Instance: 1})
+}
+
+// Of two with one key the second waits for the first, though a lane is free: it is answered with what the first has made.
+func TestRepeatWaitsForItsBatch(t *testing.T) {
+	t.Parallel()
+	b, release := held(t)
+	in := image()
+	in.IdempotencyKey = new("key")
+	first := b.beside(t.Context(), in)
+	b.waits(t)
+	again := b.beside(t.Context(), in)
+	eventually(t, "the repeat waits", func() bool { return b.CreatesWaiting() == 1 })
+	other := b.beside(t.Context(), image()) // the free lane takes it past the repeat
+	eventually(t, "another passes it", func() bool { return len(b.blocked(t)) == db.BatchLanes && b.CreatesWaiting() == 1 })
+	release()
+	one, two := <-first, <-again
+	if one.err != nil || two.err != nil || (<-other).err != nil {
+		t.Fatal(one.err, two.err)
+	}
+	same(t, one.v.ID, two.v.ID)
+	b.stored(t, map[uuid.UUID]int{in.Instance: 1})
 }
 
 // stored compares how many versions there are of each instance.
@@ -214,7 +249,7 @@ func TestBatchWhoseConnectionDies(t *testing.T) {
 	first, second := image(), image()
 	first.IdempotencyKey, second.IdempotencyKey = new("one"), new("second")
 	begun := b.beside(t.Context(), first)
-	pid := b.blocked(t)
+	pid := b.waits(t)
 	execute(t, b.sql, "SELECT pg_terminate_backend($1::int)", pid)
 	if o := <-begun; imaging.CodeOf(o.err) != imaging.Unavailable {
 		t.Errorf("its caller is told %v, %v", o.v, o.err)
@@ -235,7 +270,7 @@ func TestCreateInAClosedStore(t *testing.T) {
 	t.Parallel()
 	b, release := held(t)
 	under := b.beside(t.Context(), image())
-	b.blocked(t)
+	b.waits(t)
 	closed := make(chan error, 1)
 	go func() { closed <- b.Close() }()
 	if o := <-under; imaging.CodeOf(o.err) != imaging.Unavailable {

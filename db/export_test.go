@@ -133,6 +133,9 @@ func ColumnNames() (requests, versions, providers []string) {
 	return namesOf("", requestColumns), namesOf("", versionColumns), namesOf("", providerColumns)
 }
 
+// BatchLanes is how many batches of creates are carried out at once.
+const BatchLanes = batchLanes
+
 // CreatesWaiting is how many wait for the next batch.
 func (s *Store) CreatesWaiting() int {
 	s.batches.mu.Lock()
