@@ -81,5 +81,11 @@ func equal[T any](q *bun.SelectQuery, condition string, v *T) *bun.SelectQuery {
 	return q.Where(condition, *v)
 }
 
-// onlyHas tells whether the filter has nothing but what kept has, which was taken from it.
-func onlyHas(f *imaging.Filter, kept imaging.Filter) bool { return reflect.DeepEqual(*f, kept) }
+// onlyHas tells whether the filter has nothing but what kept has, which was taken from it. No tags want all.
+func onlyHas(f *imaging.Filter, kept imaging.Filter) bool {
+	asked := *f
+	if len(asked.Tags) == 0 {
+		asked.Tags = nil
+	}
+	return reflect.DeepEqual(asked, kept)
+}

@@ -23,11 +23,12 @@ func visibleTo(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
 }
 
 // privateTo leaves in a query what somebody of a kind may see and not everybody: their own, what is shared with them, and what
-// they work on. It is nil for staff, for whom there is but one rule, and for who is not signed in.
+// they work on, each found by an index. It is nil for staff, for whom there is but one rule, and for who is not signed in.
 func privateTo(kind actorKind, a asking) rule {
 	if kind.staff || !kind.signedIn {
 		return nil
 	}
+	a.gathered = true
 	return func(q *bun.SelectQuery) *bun.SelectQuery {
 		return q.Where("image_request.visibility <> 'PUBLIC'").
 			WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return concerned(q, kind, a) })

@@ -107,11 +107,13 @@ func (c *conn) exchange(kind, query string, args []*string, row func(Row) error)
 			c.forgetOne()
 		}
 		c.made++
+	}
+	for _, name := range c.forgotten { // first: after an error nothing else is carried out
+		w.close(name)
+	}
+	if !known {
 		k = &kept{name: kind + strconv.Itoa(c.made)}
 		w.parse(k.name, query)
-	}
-	for _, name := range c.forgotten {
-		w.close(name)
 	}
 	w.execute(k.name, args)
 	if err := w.send(); err != nil {

@@ -88,6 +88,9 @@ func TestReadKeepsFewStatements(t *testing.T) {
 	pool := safe(t, config())
 	pool.SetMaxOpenConns(1)
 	for n := range 3 * statements {
+		if _, err := texts(t.Context(), pool, fmt.Sprintf("SELECT nonsense%d", n)); SQLState(err) != "42703" {
+			t.Error("nonsense says ", err)
+		}
 		for _, query := range []string{"SELECT 'often'", fmt.Sprintf("SELECT 'query %d'", n)} {
 			_, err := texts(t.Context(), pool, query)
 			must(t, err)

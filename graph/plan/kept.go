@@ -44,13 +44,14 @@ type condition struct {
 func (p *Plans) of(op *graphql.OperationContext, field graphql.CollectedField, r root) *plan {
 	key := weak.Make(field.Field)
 	variants := p.kept.find(key)
-	for _, known := range variants {
-		if known.fits(field.Selections, op.Variables) {
-			return known
-		}
+	fits := func(known *plan) bool { return known.fits(field.Selections, op.Variables) }
+	if i := slices.IndexFunc(variants, fits); i >= 0 {
+		return variants[i]
 	}
-	made := compile(op, field, r)
-	p.kept.add(key, field.Field, made)
+	made, known := compile(op, field, r)
+	if known { // else it would do for every request whose conditions are others
+		p.kept.add(key, field.Field, made, fits)
+	}
 	return made
 }
 
@@ -60,11 +61,12 @@ func (k *kept) find(key weak.Pointer[ast.Field]) []*plan {
 	return variants
 }
 
-func (k *kept) add(key weak.Pointer[ast.Field], field *ast.Field, made *plan) {
+// add keeps a plan, unless one that fits was kept meanwhile.
+func (k *kept) add(key weak.Pointer[ast.Field], field *ast.Field, made *plan, fits func(*plan) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	variants := k.find(key)
-	if len(variants) >= mostVariants || k.steps.Load()+int64(made.steps) > mostKept {
+	if slices.ContainsFunc(variants, fits) || len(variants) >= mostVariants || k.steps.Load()+int64(made.steps) > mostKept {
 		return
 	}
 	k.steps.Add(int64(made.steps))
@@ -95,17 +97,18 @@ func (s *selection) fits(fields ast.SelectionSet, variables map[string]any) bool
 	return true
 }
 
-// compile makes the plan; one without write if there is something that only gqlgen knows.
-func compile(op *graphql.OperationContext, field graphql.CollectedField, r root) *plan {
-	made := &plan{selection: selection{fields: field.Selections}, steps: 1}
+// compile makes the plan; one without write if there is something that only gqlgen knows. It tells whether all that it depends on is
+// known.
+func compile(op *graphql.OperationContext, field graphql.CollectedField, r root) (made *plan, known bool) {
+	made = &plan{selection: selection{fields: field.Selections}, steps: 1}
 	if !made.depends(field.Selections, op.Variables, map[*ast.FragmentDefinition]bool{}) {
-		return made
+		return made, false
 	}
 	c := compiler{op: op, columns: &db.Columns{}}
 	if made.write = r(&c, field.Selections); made.write != nil {
 		made.columns, made.steps = c.columns, made.steps+c.steps
 	}
-	return made
+	return made, true
 }
 
 // depends notes the conditions in what is selected. It tells whether each is true or false: where one is neither, its field

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,55 @@ func TestVariantsAreBounded(t *testing.T) {
 	if fields, steps := p.plans.Kept(); fields != 1 || steps > plan.MostVariants*10 {
 		t.Errorf("%d fields with %d steps are kept", fields, steps)
 	}
+}
+
+// TestConditionThatIsNull shows that a request whose condition is in error leaves no plan to those that come after it.
+func TestConditionThatIsNull(t *testing.T) {
+	t.Parallel()
+	p := newPair()
+	p.found = random{rand.New(rand.NewPCG(4, 4))}.found()
+	p.document = *parse(`query($d: Boolean = true) { imageRequests { nodes { id name @skip(if: $d) } } }`)
+	for i, d := range []any{nil, true, false, nil} {
+		variables := map[string]any{"d": d}
+		before := p.planned.Load()
+		if got, want := first(answer(t, p.with, variables)), first(answer(t, p.wholly, variables)); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+		if planned := p.planned.Load() > before; planned != (d != nil) {
+			t.Errorf("request %d, with %v: planned is %v", i, d, planned)
+		}
+	}
+}
+
+// TestOneVariantForAll shows that requests that come at once do not use up a document's plans.
+func TestOneVariantForAll(t *testing.T) {
+	t.Parallel()
+	p := newPair()
+	p.found = random{rand.New(rand.NewPCG(5, 5))}.found()
+	const documents = 200
+	texts := make([]document, documents) // they stay, and so do their plans
+	for i := range documents {
+		texts[i] = *parse(fmt.Sprintf(`query($a: Boolean!) { imageRequests { nodes { x%d: id name @skip(if: $a) } } }`, i))
+		p.document = texts[i]
+		var all sync.WaitGroup
+		begin := make(chan struct{})
+		for range 2 * plan.MostVariants {
+			all.Go(func() {
+				<-begin
+				answer(t, p.with, map[string]any{"a": true})
+			})
+		}
+		close(begin)
+		all.Wait()
+	}
+	_, many := p.plans.Kept()
+	alone := newPair()
+	alone.found, alone.document = p.found, texts[0]
+	answer(t, alone.with, map[string]any{"a": true})
+	if _, one := alone.plans.Kept(); one == 0 || many != documents*one {
+		t.Errorf("%d steps are kept for %d documents, and %d for one of them", many, documents, one)
+	}
+	runtime.KeepAlive(texts)
 }
 
 func first(data string, _ []string) string { return data }
