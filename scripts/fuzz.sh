@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs each fuzz target for the time given (20s), as many at once as there are processors. A crash is kept by Go under
+# Runs each fuzz target for the time given (20s), two at once for each processor: many wait for a database. A crash is kept by Go under
 # testdata/fuzz, and fails. With "long": each parser for 500,000 executions, and each door, which has a database or connections
 # behind it, for 20 minutes. With a package and a target besides, runs that one.
 set -eu
@@ -24,6 +24,6 @@ found=$(git grep --untracked -o '^func Fuzz[A-Za-z0-9_]*' -- '*_test.go' | sed -
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 # the status is that of xargs: what tee does cannot fail in a way that matters
-{ printf '%s\n' "$found" | xargs -n 2 -P "$(getconf _NPROCESSORS_ONLN)" "$0" "$time" || echo FAILED; } | tee "$said"
+{ printf '%s\n' "$found" | xargs -n 2 -P "$((2 * $(getconf _NPROCESSORS_ONLN)))" "$0" "$time" || echo FAILED; } | tee "$said"
 ! grep -q FAILED "$said" || exit 1
 awk '{ n += $(NF-3) } END { print "fuzz: " NR " targets, " n " executions, no crash" }' "$said"
