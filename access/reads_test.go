@@ -286,6 +286,42 @@ func (h *house) pages(t *testing.T, a actor, list string) (ids []string, total i
 	return ids, total, more
 }
 
+// TestWhatLiesBeyond asks at the place of each private row, as everybody, whether there is anything up to it and from it on:
+// what is hidden is not.
+func TestWhatLiesBeyond(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	seen := map[string]row{}
+	for _, p := range h.put(t, rows()...) {
+		seen[p.request.String()] = p.row
+	}
+	const private = `imageRequests(filter: {visibility: PRIVATE, ended: null}, `
+	edges, _ := at(h.ask(named("admin"), `{ `+private+`first: 100) { edges { cursor node { id } } } }`, nil).answer(t).Data["imageRequests"], "edges").([]any)
+	if len(edges) < 5 {
+		t.Fatalf("%d private rows", len(edges))
+	}
+	var cells []func()
+	for _, a := range knocking() {
+		if a.refused() {
+			continue
+		}
+		for i, edge := range edges {
+			sees := func(edges []any) bool {
+				return slices.ContainsFunc(edges, func(edge any) bool { return a.sees(seen[fmt.Sprint(at(edge, "node", "id"))]) })
+			}
+			cells = append(cells, func() {
+				cursor := fmt.Sprint(at(edge, "cursor"))
+				body := h.ask(a, fmt.Sprintf(`{ before: %[1]sfirst: 1, after: %[2]q) { pageInfo { hasPreviousPage } } beyond: %[1]slast: 1, before: %[2]q) { pageInfo { hasNextPage } } }`, private, cursor), nil).answer(t)
+				before, beyond := at(body.Data["before"], "pageInfo", "hasPreviousPage"), at(body.Data["beyond"], "pageInfo", "hasNextPage")
+				if before != sees(edges[:i+1]) || beyond != sees(edges[i:]) {
+					fail(t, "at row %d of %d as %s: before it %v, beyond it %v", i, len(edges), a.name, before, beyond)
+				}
+			})
+		}
+	}
+	run(t, cells)
+}
+
 // TestReadsOfNothing are those that are of no row.
 func TestReadsOfNothing(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ func TestTokens(t *testing.T) {
 			continue
 		}
 		for _, a := range knocking() {
-			victim := actor{name: "victim of " + a.name, username: "victim-of-" + name + "-as-" + strings.ReplaceAll(a.name, " ", "-"), roles: []string{"REQUESTER"}}
+			victim := actor{name: "victim of " + name + " as " + a.name, username: "victim-of-" + name + "-as-" + strings.ReplaceAll(a.name, " ", "-"), roles: []string{"REQUESTER"}}
 			h.tokens[victim.name] = h.token(t, victim)
 			var id string
 			if err := h.sql.QueryRowContext(t.Context(), "SELECT id::text FROM tokens WHERE username = $1", victim.username).Scan(&id); err != nil {
