@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -57,7 +58,8 @@ func TestReadersGetTheirOwnRows(t *testing.T) {
 						t.Errorf("%s read %q", mine, text)
 					}
 				}
-				if err == nil && len(got) != 3 || err != nil && ctx.Err() == nil {
+				late := ctx.Err() != nil || call%2 == 0 && errors.Is(err, os.ErrDeadlineExceeded) // a dialler looks at its own clock
+				if err == nil && len(got) != 3 || err != nil && !late {
 					t.Errorf("%s: %d rows, %v", mine, len(got), err)
 				}
 				cancel()
