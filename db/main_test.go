@@ -12,6 +12,7 @@ import (
 
 	"imagerequests/db"
 	"imagerequests/db/dbtest"
+	"imagerequests/db/safedriver"
 	"imagerequests/imaging"
 )
 
@@ -35,7 +36,12 @@ type bench struct {
 
 func newBench(t testing.TB) bench {
 	t.Helper()
-	cfg := dbtest.Config(t)
+	return benchOf(t, dbtest.Config(t))
+}
+
+// benchOf is a bench whose sessions are set as cfg says.
+func benchOf(t testing.TB, cfg safedriver.Config) bench {
+	t.Helper()
 	b := bench{dbtest.Open(t, cfg), dbtest.SQL(t, cfg)}
 	for _, in := range []imaging.SaveProviderInput{
 		{ID: 1, Name: new("one")},
