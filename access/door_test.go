@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -85,7 +84,7 @@ func (h *house) token(t testing.TB, a actor) string {
 	case "expired":
 		token.ExpiresAt = new(time.Now().Add(-time.Minute))
 	case "read only":
-		makeReadOnly(&token)
+		token.ReadOnly = true
 	}
 	secret, made, err := h.store.CreateToken(ctx, root, token)
 	if err == nil && a.token == "revoked" {
@@ -95,20 +94,6 @@ func (h *house) token(t testing.TB, a actor) string {
 		t.Fatal(err)
 	}
 	return secret
-}
-
-// makeReadOnly makes the token read only. The cells of read-only tokens are there as soon as there are such tokens.
-func makeReadOnly(t *imaging.Token) bool {
-	field := reflect.ValueOf(t).Elem().FieldByName("ReadOnly")
-	if field.IsValid() {
-		field.SetBool(true)
-	}
-	return field.IsValid()
-}
-
-// knocking are the actors whose tokens can be made.
-func knocking() []actor {
-	return slices.DeleteFunc(slices.Clone(actors), func(a actor) bool { return a.token == "read only" && !makeReadOnly(&imaging.Token{}) })
 }
 
 func named(name string) actor {

@@ -244,3 +244,16 @@ func (a actor) inTheWay(r row) string {
 	}
 	return "done"
 }
+
+// refusedAdmin is how the actor is refused what only admins may; "" if they are not.
+func (a actor) refusedAdmin() string {
+	switch {
+	case a.refused():
+		return "401"
+	case !a.signedIn():
+		return "UNAUTHENTICATED"
+	case a.token != "" || !a.is("ADMIN"):
+		return "FORBIDDEN"
+	}
+	return ""
+}

@@ -120,7 +120,7 @@ func TestReads(t *testing.T) {
 	places := h.put(t, rows()...)
 	var cells []func()
 	for name, o := range reads {
-		for _, a := range knocking() {
+		for _, a := range actors {
 			nothing := h.ask(a, o.query, o.variables(unknown))
 			if got := o.outcome(t, nothing); got != o.hidden && !a.refused() {
 				want := o.hidden
@@ -163,7 +163,7 @@ func TestReadsByREST(t *testing.T) {
 		{"GET", found, func(actor, place) int { return 200 }}, {"HEAD", found, func(actor, place) int { return 200 }},
 		{"POST", item, refusedMethod}, {"PUT", item, refusedMethod}, {"PATCH", item, refusedMethod}, {"DELETE", item, refusedMethod},
 	} {
-		for _, a := range knocking() {
+		for _, a := range actors {
 			nothing := h.send(a, o.method, o.path(unknown), "")
 			for _, p := range places {
 				if passedOver(a, p, o.method == "GET") {
@@ -232,7 +232,7 @@ func TestWholeLists(t *testing.T) {
 	h := open(t)
 	places := h.put(t, rows()...)
 	var cells []func()
-	for _, a := range knocking() {
+	for _, a := range actors {
 		if a.refused() {
 			continue
 		}
@@ -301,7 +301,7 @@ func TestWhatLiesBeyond(t *testing.T) {
 		t.Fatalf("%d private rows", len(edges))
 	}
 	var cells []func()
-	for _, a := range knocking() {
+	for _, a := range actors {
 		if a.refused() {
 			continue
 		}
@@ -328,7 +328,7 @@ func TestReadsOfNothing(t *testing.T) {
 	h := open(t)
 	places := h.put(t, rows()...)
 	var cells []func()
-	for _, a := range knocking() {
+	for _, a := range actors {
 		for query, want := range map[string]string{
 			"{ viewer { username roles providers } }": viewerOf(a),
 			"{ providers { id name } }":               `{"providers":[{"id":1,"name":"first"},{"id":2,"name":"second"},{"id":3,"name":"parking"}]}`,

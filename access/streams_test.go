@@ -100,7 +100,7 @@ func TestSubscriptions(t *testing.T) {
 	h := open(t)
 	places := h.put(t, rows()...)
 	var cells []func()
-	for _, a := range knocking() {
+	for _, a := range actors {
 		refusal := func(s stream) bool { return len(s.said()) > 0 }
 		nothing := h.listen(t, a, ofOne, requestID(unknown), refusal)
 		for _, p := range places {
@@ -146,7 +146,7 @@ func TestWholeStream(t *testing.T) {
 	server := httptest.NewServer(h.handler)
 	t.Cleanup(server.Close)
 	var cells []func()
-	for _, a := range knocking() {
+	for _, a := range actors {
 		want := map[uuid.UUID][]string{}
 		for _, p := range append(slices.Clone(places), last) {
 			if lines := a.tells(p.row); lines != nil {

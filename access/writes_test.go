@@ -83,7 +83,7 @@ func TestWrites(t *testing.T) {
 	var writes []*write
 	var own []row
 	for name := range inputs {
-		for _, a := range knocking() {
+		for _, a := range actors {
 			for _, p := range common {
 				if passedOver(a, p, name == "requestVersion" || name == "editVersion endDate" || name == "editImageRequest") {
 					continue
@@ -105,7 +105,7 @@ func TestWrites(t *testing.T) {
 	before, events := h.footprint(t)
 	nothing := map[string]reply{}
 	for name, input := range inputs {
-		for _, a := range knocking() {
+		for _, a := range actors {
 			r := h.ask(a, mutation(name), map[string]any{"input": input(unknown)})
 			want, _ := a.change(name, row{"HIDDEN", "", ""})
 			if a.details() && a.signedIn() && a.token == "" {
@@ -194,7 +194,7 @@ func TestClaims(t *testing.T) {
 	h.move(t, "3", "true")
 	before, _ := h.footprint(t)
 	n := 0
-	for _, a := range knocking() {
+	for _, a := range actors {
 		for _, p := range all {
 			w := &write{mutation: "claimVersion", actor: a, place: p}
 			if w.outcome, w.status = a.change("claimVersion", p.row); w.outcome == "done" {
@@ -241,13 +241,13 @@ func TestRequests(t *testing.T) {
 	h := open(t)
 	var cells []func()
 	var own []row
-	for range 2 * len(knocking()) {
+	for range 2 * len(actors) {
 		own = append(own, rows()...)
 	}
 	places := h.put(t, own...)
 	before, _ := h.footprint(t)
 	for i, p := range places {
-		a := knocking()[i/len(rows())/2]
+		a := actors[i/len(rows())/2]
 		cells = append(cells, func() {
 			want, got := a.requestAgain(p.row), ""
 			if i/len(rows())%2 == 0 {
@@ -269,20 +269,12 @@ func TestRequests(t *testing.T) {
 			}
 		})
 	}
-	for _, a := range knocking() {
+	for _, a := range actors {
 		for _, id := range []int{3, 100 + slices.IndexFunc(actors, func(b actor) bool { return a.name == b.name })} {
 			cells = append(cells, func() {
 				r := h.ask(a, `mutation ($input: SaveProviderInput!) { saveProvider(input: $input) { provider { id } } }`,
 					map[string]any{"input": map[string]any{"id": id, "name": fmt.Sprint("provider ", id), "active": true}})
-				want := ""
-				switch {
-				case a.refused():
-					want = "401"
-				case !a.signedIn():
-					want = "UNAUTHENTICATED"
-				case a.token != "" || !a.is("ADMIN"):
-					want = "FORBIDDEN"
-				}
+				want := a.refusedAdmin()
 				if got := r.refusal(t); got != want {
 					fail(t, "saveProvider as %s: %s, want %s", a.name, got, want)
 				}
