@@ -126,7 +126,7 @@ func (s serve) Run(ctx context.Context, c console) (err error) {
 	}
 	streams := transport.NewStreams()
 	server := &http.Server{
-		Handler: streams.Handler(lastAnswers(handler, &stopping)), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: lastAnswers(handler, &stopping), BaseContext: streams.Base, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	server.RegisterOnShutdown(streams.Stop) // when nobody can connect any more: who is told goes to another copy, or waits for the next start

@@ -33,7 +33,7 @@ type Throttle struct {
 	now     func() time.Time
 
 	mu      sync.Mutex
-	buckets map[string]*rate.Limiter
+	buckets map[payer]*rate.Limiter
 }
 
 // NewThrottle makes a throttle of so many requests; perSecond 0 means no limit. Trusted are the proxies whose
@@ -43,7 +43,7 @@ func NewThrottle(perSecond float64, burst int, trusted []netip.Prefix) *Throttle
 	if perSecond == 0 {
 		limit = rate.Inf
 	}
-	return &Throttle{limit: limit, burst: min(burst, math.MaxInt32) * RequestPoints, trusted: trusted, now: time.Now, buckets: map[string]*rate.Limiter{}}
+	return &Throttle{limit: limit, burst: min(burst, math.MaxInt32) * RequestPoints, trusted: trusted, now: time.Now, buckets: map[payer]*rate.Limiter{}}
 }
 
 // Budget is what a caller has left; the zero Budget is that of callers without a limit.
@@ -59,7 +59,7 @@ type Budget struct {
 func (t *Throttle) Admit(a *Authenticator, r *http.Request) (imaging.Actor, Budget, error) {
 	actor, err := a.Actor(r)
 	if imaging.CodeOf(err) == imaging.Unauthenticated {
-		if budget, limited := t.take("bad tokens of "+t.caller(r), RequestPoints); limited != nil {
+		if budget, limited := t.take(payer{network: t.caller(r), badTokens: true}, RequestPoints); limited != nil {
 			return actor, budget, limited
 		}
 	}
@@ -72,21 +72,21 @@ func (t *Throttle) Admit(a *Authenticator, r *http.Request) (imaging.Actor, Budg
 
 // Take spends one request of the caller. LIMITED, with the time to wait, if nothing is left.
 func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
-	return t.take(payer(a, t.caller(r)), RequestPoints)
+	return t.take(payerOf(a, t.caller(r)), RequestPoints)
 }
 
 type visitKey struct{}
 
 // visit is a request, or all that a connection carries: where it comes from, and the points paid for it beforehand.
 type visit struct {
-	address string
+	network netip.Prefix
 	paid    atomic.Int64
 }
 
 // Enter carries in the context who pays for the operations of a request that Admit has let in: whoever is signed in there
 // or else its address. The first operation has been paid with the request, as far as that goes.
 func (t *Throttle) Enter(r *http.Request) context.Context {
-	v := &visit{address: t.caller(r)}
+	v := &visit{network: t.caller(r)}
 	v.paid.Store(RequestPoints)
 	return context.WithValue(r.Context(), visitKey{}, v)
 }
@@ -104,26 +104,33 @@ func (t *Throttle) Spend(ctx context.Context, points int) (Budget, error) {
 	} else {
 		points -= paid
 	}
-	return t.take(payer(From(ctx), v.address), points)
+	return t.take(payerOf(From(ctx), v.network), points)
 }
 
 // caller is the network that the request comes from.
-func (t *Throttle) caller(r *http.Request) string { return network(Address(r, t.trusted)).String() }
+func (t *Throttle) caller(r *http.Request) netip.Prefix { return network(Address(r, t.trusted)) }
 
-// payer names the budget of an actor who comes from there.
-func payer(a imaging.Actor, address string) string {
-	if a.SignedIn() {
-		return "user " + a.Username
-	}
-	return "address " + address
+// payer is whose a budget is: a user's or else a network's, which has another for bad tokens.
+type payer struct {
+	user      string
+	network   netip.Prefix
+	badTokens bool
 }
 
-func (t *Throttle) take(key string, points int) (Budget, error) {
+// payerOf is who pays for an actor who comes from there.
+func payerOf(a imaging.Actor, from netip.Prefix) payer {
+	if a.SignedIn() {
+		return payer{user: a.Username}
+	}
+	return payer{network: from}
+}
+
+func (t *Throttle) take(by payer, points int) (Budget, error) {
 	if t.limit == rate.Inf {
 		return Budget{}, nil
 	}
 	now := t.now()
-	bucket := t.bucket(key, now)
+	bucket := t.bucket(by, now)
 	points = min(points, t.burst)
 	ok := bucket.AllowN(now, points)
 	tokens := bucket.TokensAt(now)
@@ -145,24 +152,24 @@ func (t *Throttle) wait(tokens float64) time.Duration {
 	return time.Duration(tokens / float64(t.limit) * float64(time.Second))
 }
 
-func (t *Throttle) bucket(key string, now time.Time) *rate.Limiter {
+func (t *Throttle) bucket(of payer, now time.Time) *rate.Limiter {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := t.buckets[key]
+	b := t.buckets[of]
 	if b == nil {
 		if len(t.buckets) >= callers {
 			t.forget(now)
 		}
 		b = rate.NewLimiter(t.limit, t.burst)
-		t.buckets[key] = b
+		t.buckets[of] = b
 	}
 	return b
 }
 
 func (t *Throttle) forget(now time.Time) {
-	for key, b := range t.buckets {
+	for of, b := range t.buckets {
 		if b.TokensAt(now) >= float64(t.burst) {
-			delete(t.buckets, key)
+			delete(t.buckets, of)
 		}
 	}
 	if len(t.buckets) >= callers { // all of them busy: better to be generous than to grow without end

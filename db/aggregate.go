@@ -47,7 +47,11 @@ func (p *picked) fromRanked(idb bun.IDB, keys *bun.SelectQuery, o imaging.Order)
 
 // inOrder lets the rows of a request come one after the other, the oldest version first.
 func (p *picked) inOrder(q *bun.SelectQuery, o imaging.Order) *bun.SelectQuery {
-	q = orderBy(q, requestTable, o)
+	return p.ofOne(orderBy(q, requestTable, o))
+}
+
+// ofOne is inOrder for the rows of a single request.
+func (p *picked) ofOne(q *bun.SelectQuery) *bun.SelectQuery {
 	if len(p.version) == 0 {
 		return q
 	}

@@ -14,7 +14,7 @@ import (
 // ImageRequest is the request with this id. NOT_FOUND if there is none or the actor may not see it.
 func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
 	rows, err := s.read(ctx, a, "image request", func(p *picked, visible rule) *bun.SelectQuery {
-		return p.inOrder(visible(p.from(s.db).Where("image_request.id = $1")), imaging.NewestFirst)
+		return p.ofOne(visible(p.from(s.db).Where("image_request.id = $1")))
 	}, id.String())
 	return first(rows, err)
 }
@@ -23,7 +23,7 @@ func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID)
 func (s *Store) Version(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Version, error) {
 	rows, err := s.read(ctx, a, "version", func(p *picked, visible rule) *bun.SelectQuery {
 		of := "image_request.id = (SELECT image_request_id FROM versions WHERE id = $1)"
-		return p.inOrder(visible(p.from(s.db).Where(of)), imaging.NewestFirst)
+		return p.ofOne(visible(p.from(s.db).Where(of)))
 	}, id.String())
 	r, err := first(rows, err)
 	if err != nil {

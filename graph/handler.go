@@ -63,7 +63,8 @@ func New(o Options) http.Handler {
 
 // server is the executor with all that hangs in it, and no transport yet.
 func (o Options) server() *handler.Server {
-	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: &Resolver{store: o.Store, feed: o.Feed}}))
+	resolver := &Resolver{store: o.Store, feed: o.Feed}
+	server := handler.New(generated.NewExecutableSchema(generated.Config{Schema: schema(), Resolvers: resolver}))
 	gate := limits.New(schema(), limits.Options{
 		Spend: o.spend, Least: auth.RequestPoints, Introspection: !o.NoIntrospection, Trusted: o.Trusted,
 	})
@@ -73,10 +74,15 @@ func (o Options) server() *handler.Server {
 		return imaging.Errorf(imaging.Internal, "Something went wrong on our side.").Because(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 	})
 	server.AroundOperations(onDemand)
-	if !o.unplanned {
-		server.AroundFields(new(plan.Plans).Answer)
-	}
 	server.Use(gate)
+	if !o.unplanned {
+		query := resolver.Query()
+		plans := &plan.Plans{Find: map[string]plan.Finder{
+			"imageRequest": plan.Found(query.ImageRequest), "version": plan.Found(query.Version), "node": plan.Found(query.Node),
+		}}
+		server.AroundResponses(plans.Respond) // within the gate, which sees to every answer
+		server.AroundFields(plans.Answer)
+	}
 	server.Use(extension.Introspection{})
 	return server
 }

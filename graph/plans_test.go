@@ -3,6 +3,7 @@ package graph_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"imagerequests/auth"
+	"imagerequests/db"
 	"imagerequests/graph"
 	"imagerequests/graph/generated"
 	"imagerequests/graph/plan/plantest"
@@ -157,23 +159,37 @@ func TestPlannedAnswers(t *testing.T) {
 	}
 }
 
-// TestPlansAreUsed counts the fields that gqlgen resolves: the root fields alone.
+// TestPlansAreUsed counts the fields that gqlgen resolves: the root fields alone, and none where there is but one with an id.
 func TestPlansAreUsed(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
+	id := fmt.Sprint(db.DemoRequest)
 	var resolved atomic.Int32
 	exec := graph.Options{Store: d.store, Throttle: auth.NewThrottle(0, 0, nil)}.Executor(func(ctx context.Context, next graphql.Resolver) (any, error) {
 		resolved.Add(1)
 		return next(ctx)
 	})
-	ctx := graphql.StartOperationTrace(t.Context())
-	op, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: `{ imageRequests { totalCount nodes { id versions { id provider { name } } } } versions { edges { cursor node { id } } } }`})
-	if errs != nil {
-		t.Fatal(errs)
-	}
-	next, ctx := exec.DispatchOperation(ctx, op)
-	if response := next(ctx); len(response.Errors) > 0 || resolved.Load() != 2 {
-		t.Errorf("%d fields were resolved: %s %v", resolved.Load(), response.Data, response.Errors)
+	for text, want := range map[string]int32{
+		`{ imageRequests { totalCount nodes { id versions { id provider { name } } } } versions { edges { cursor node { id } } } }`: 2,
+		`{ a: imageRequest(id: "` + id + `") { id ...F } } fragment F on ImageRequest { versions { id } }`:                          0,
+		`{ node(id: "` + id + `") { id } }`:                            0,
+		`{ node(id: "813557f2-f808-11e3-8ef5-b2227cce2b54") { id } }`:  0,
+		`{ ... { node(id: "` + id + `") { id } } }`:                    1,
+		`{ node(id: "` + id + `") @include(if: true) { id } }`:         1,
+		`{ a: node(id: "` + id + `") { id } b: node(id: "x") { id } }`: 2,
+		`mutation { __typename }`:                                      0,
+	} {
+		resolved.Store(0)
+		ctx := graphql.StartOperationTrace(auth.WithActor(t.Context(), known["username"]))
+		op, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: text})
+		if errs != nil {
+			t.Fatal(errs)
+		}
+		next, ctx := exec.DispatchOperation(ctx, op)
+		response := next(ctx)
+		if got := resolved.Load(); len(response.Errors) > 0 || got != want || response.Extensions["cost"] == nil {
+			t.Errorf("%s: %d fields were resolved, want %d: %s %v %v", text, got, want, response.Data, response.Errors, response.Extensions)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"syscall"
-	"time"
 )
 
 // silent reports whether the other side is still there and has sent nothing.
@@ -15,16 +14,14 @@ func silent(nc net.Conn) bool {
 	if !ok {
 		return true
 	}
-	_ = nc.SetReadDeadline(time.Time{}) // one that has passed would answer for the socket
 	rc, err := sc.SyscallConn()
 	if err != nil {
 		return false
 	}
 	var peek error
-	err = rc.Read(func(fd uintptr) bool {
+	err = rc.Control(func(fd uintptr) { // not Read, for which a deadline that has passed would answer
 		var b [1]byte
 		_, _, peek = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return true
 	})
 	return err == nil && (errors.Is(peek, syscall.EAGAIN) || errors.Is(peek, syscall.EWOULDBLOCK))
 }

@@ -44,7 +44,7 @@ const (
 // price is what the operation costs. LIMITED if it is too deep or too dear. The document has been validated: no fragment
 // leads back to itself, and each is looked at once in a place, however often it is spread, so the work is linear.
 func (g *Gate) price(operation *ast.OperationDefinition, variables map[string]any) (int, error) {
-	m := measure{schema: g.schema, variables: variables, known: map[spread]size{}}
+	m := measure{schema: g.schema, prices: g.prices, variables: variables}
 	s := m.set(operation.SelectionSet, place{unsized: few, page: 1})
 	switch {
 	case s.fields > MaxRootFields:
@@ -65,6 +65,7 @@ const most = 1 << 30
 
 type measure struct {
 	schema    *ast.Schema
+	prices    map[*ast.FieldDefinition]int
 	variables map[string]any
 	known     map[spread]size
 }
@@ -79,7 +80,7 @@ type spread struct {
 	place
 }
 
-func (m measure) set(selections ast.SelectionSet, at place) (total size) {
+func (m *measure) set(selections ast.SelectionSet, at place) (total size) {
 	for _, selection := range selections {
 		var s size
 		switch selection := selection.(type) {
@@ -97,10 +98,13 @@ func (m measure) set(selections ast.SelectionSet, at place) (total size) {
 	return total
 }
 
-func (m measure) fragment(f spread) size {
+func (m *measure) fragment(f spread) size {
 	s, ok := m.known[f]
 	if !ok {
 		s = m.set(f.fragment.SelectionSet, f.place)
+		if m.known == nil {
+			m.known = map[spread]size{}
+		}
 		m.known[f] = s
 	}
 	return s
@@ -108,7 +112,7 @@ func (m measure) fragment(f spread) size {
 
 // field is what a field costs, with what is below it. The size of a connection is said at the connection and paid for at
 // its edges and nodes.
-func (m measure) field(f *ast.Field, at place) size {
+func (m *measure) field(f *ast.Field, at place) size {
 	objects, below := 1, place{unsized: at.unsized, page: 1}
 	switch {
 	case f.Name == "__schema":
@@ -123,7 +127,22 @@ func (m measure) field(f *ast.Field, at place) size {
 		objects, below.unsized = at.unsized, many
 	}
 	s := m.set(f.SelectionSet, below)
-	return size{1, s.depth + 1, min(most, Price(m.schema, f.ObjectDefinition, f.Name)+s.cost*objects)}
+	price, ok := m.prices[f.Definition]
+	if !ok { // __typename, which no type has among its fields
+		price = Price(m.schema, f.ObjectDefinition, f.Name)
+	}
+	return size{1, s.depth + 1, min(most, price+s.cost*objects)}
+}
+
+// pricesOf are the prices of all fields.
+func pricesOf(schema *ast.Schema) map[*ast.FieldDefinition]int {
+	all := map[*ast.FieldDefinition]int{}
+	for _, of := range schema.Types {
+		for _, f := range of.Fields {
+			all[f] = Price(schema, of, f.Name)
+		}
+	}
+	return all
 }
 
 // Price is what a field of a type costs by itself.
@@ -143,7 +162,7 @@ func Price(schema *ast.Schema, of *ast.Definition, field string) int {
 }
 
 // page is how many objects a connection answers. A size that the list itself will refuse, by its field, costs nothing here.
-func (m measure) page(f *ast.Field) int {
+func (m *measure) page(f *ast.Field) int {
 	for _, name := range []string{"first", "last"} {
 		if n, ok := number(m.argument(f, name)); ok {
 			if n > imaging.MaxPage {
@@ -156,13 +175,13 @@ func (m measure) page(f *ast.Field) int {
 }
 
 // asked is how many objects the query nodes(ids:) is asked for, at most as many as it answers.
-func (m measure) asked(f *ast.Field) int {
+func (m *measure) asked(f *ast.Field) int {
 	ids, _ := m.argument(f, "ids").([]any)
 	return min(len(ids), imaging.MaxIDs)
 }
 
 // argument is what a field is given under this name; nil if nothing.
-func (m measure) argument(f *ast.Field, name string) any {
+func (m *measure) argument(f *ast.Field, name string) any {
 	a := f.Arguments.ForName(name)
 	if a == nil {
 		return nil

@@ -1,6 +1,7 @@
 package limits_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,6 +121,20 @@ func TestCharges(t *testing.T) {
 		d := open(ours())
 		if _, errs := d.send(c.p); d.spent != c.spent {
 			t.Errorf("%s costs %d, want %d %v", name, d.spent, c.spent, errs)
+		}
+	}
+}
+
+// TestBillIsWrittenAsJSON: as encoding/json would.
+func TestBillIsWrittenAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, bill := range []limits.Bill{{}, {Requested: 12, Remaining: new(int)}, {Requested: 3, Remaining: new(1 << 40)}} {
+		want, err := json.Marshal(bill)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := bill.AppendJSON([]byte("x")); string(got) != "x"+string(want) {
+			t.Errorf("%s, want %s", got, want)
 		}
 	}
 }

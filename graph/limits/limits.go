@@ -5,6 +5,7 @@ package limits
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -54,6 +55,7 @@ type Options struct {
 type Gate struct {
 	Options
 	schema    *ast.Schema
+	prices    map[*ast.FieldDefinition]int
 	documents *cache[*ast.QueryDocument] // by text
 	persisted *cache[string]             // texts by hash
 }
@@ -66,7 +68,7 @@ var (
 
 // New makes the gate to a schema.
 func New(schema *ast.Schema, o Options) *Gate {
-	return &Gate{Options: o, schema: schema, documents: newCache(cachedDocuments, cachedBytes, footprint), persisted: newCache(persistedTexts, persistedBytes, textSize)}
+	return &Gate{Options: o, schema: schema, prices: pricesOf(schema), documents: newCache(cachedDocuments, cachedBytes, footprint), persisted: newCache(persistedTexts, persistedBytes, textSize)}
 }
 
 // ExtensionName names it.
@@ -129,6 +131,16 @@ type Bill struct {
 }
 
 const billed = "cost"
+
+// AppendJSON writes it as encoding/json would.
+func (b *Bill) AppendJSON(to []byte) []byte {
+	to = strconv.AppendInt(append(to, `{"requested":`...), int64(b.Requested), 10)
+	to = append(to, `,"remaining":`...)
+	if b.Remaining == nil {
+		return append(to, "null}"...)
+	}
+	return append(strconv.AppendInt(to, int64(*b.Remaining), 10), '}')
+}
 
 // charge takes so many more points. The bill names them also if they are not there.
 func (g *Gate) charge(ctx context.Context, b *Bill, points int) error {

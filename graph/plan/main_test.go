@@ -160,6 +160,9 @@ func newPair() *pair {
 		return e
 	}
 	p.with, p.wholly = make(), make()
+	lookups := query{found: &p.found, planned: &p.planned}
+	p.plans.Find = map[string]plan.Finder{"imageRequest": plan.Found(lookups.ImageRequest), "version": plan.Found(lookups.Version), "node": plan.Found(lookups.Node)}
+	p.with.AroundResponses(p.plans.Respond)
 	p.with.AroundFields(p.plans.Answer)
 	return p
 }

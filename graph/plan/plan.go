@@ -2,7 +2,8 @@
 // compiled once for each document into functions that append JSON straight from the structs of imaging.
 //
 // It hangs around the resolver of a root field. gqlgen still reads the arguments, calls the resolver and tells its error; what
-// the resolver found is then written by the plan. A selection that holds a field that is in no table of types.go has no plan,
+// the resolver found is then written by the plan. An operation that is one such field with an id alone is answered before gqlgen
+// comes to it (respond.go). A selection that holds a field that is in no table of types.go has no plan,
 // and what a plan meets that only gqlgen can tell (a count that failed, a null where none may be) it leaves to gqlgen: in both
 // cases the resolver's value goes on as if there were no plans.
 package plan
@@ -17,6 +18,8 @@ import (
 
 // Plans are the plans of one server. The zero Plans is ready. They are safe for concurrent use.
 type Plans struct {
+	Find map[string]Finder // by the names of root fields; those that are not here are gqlgen's to resolve
+
 	kept kept
 }
 
@@ -45,6 +48,9 @@ func (p *Plans) Answer(ctx context.Context, next graphql.Resolver) (any, error) 
 	root, ok := known.roots[field.Field.Name]
 	if !ok {
 		return next(ctx)
+	}
+	if f, ok := ctx.Value(foundKey{}).(*found); ok {
+		return f.value, f.err
 	}
 	plan := p.of(graphql.GetOperationContext(ctx), field.Field, root)
 	if plan.write == nil {

@@ -3,9 +3,11 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,6 +145,16 @@ func Error(e *imaging.Error) *gqlerror.Error {
 
 func seconds(e *imaging.Error) int { return max(1, int(math.Ceil(e.RetryAfter.Seconds()))) }
 
+// What each answer has, made once: who sets or adds to a header makes a new list.
+var (
+	always = http.Header{
+		"Content-Type":           {typeJSON + "; charset=utf-8"},
+		"X-Content-Type-Options": {"nosniff"},
+		"Cache-Control":          {"no-store"},
+	}
+	graphQLText = []string{typeGraphQL + "; charset=utf-8"}
+)
+
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // keep is how large a buffer may have grown to be used again.
@@ -159,14 +171,11 @@ func (a answer) write(status int, response *graphql.Response, withData bool) {
 	}()
 	encode(b, response, withData)
 	h := a.w.Header()
-	contentType := a.contentType
-	if contentType == "" || contentType == typeEvents {
-		contentType = typeJSON
+	maps.Copy(h, always)
+	if a.contentType == typeGraphQL {
+		h["Content-Type"] = graphQLText
 	}
-	h.Set("Content-Type", contentType+"; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	h["Content-Length"] = []string{strconv.Itoa(b.Len())}
 	h.Add("Vary", "Accept")
 	a.w.WriteHeader(status)
 	_, _ = a.w.Write(b.Bytes()) // a client that left cannot be told
@@ -187,18 +196,32 @@ func encode(b *bytes.Buffer, response *graphql.Response, withData bool) {
 		member(b, "data", data)
 	}
 	if len(response.Extensions) > 0 {
-		member(b, "extensions", response.Extensions)
+		name(b, "extensions")
+		b.WriteByte('{')
+		for _, of := range slices.Sorted(maps.Keys(response.Extensions)) { // ours, so they need no escapes
+			member(b, of, response.Extensions[of])
+		}
+		b.WriteByte('}')
 	}
 	b.WriteByte('}')
 }
 
-func member(b *bytes.Buffer, name string, value any) {
-	if b.Len() > 1 {
+// appender writes itself as JSON to the end of b: what each answer has need not cost what encoding/json does.
+type appender interface{ AppendJSON(b []byte) []byte }
+
+func name(b *bytes.Buffer, of string) {
+	if b.Bytes()[b.Len()-1] != '{' {
 		b.WriteByte(',')
 	}
-	b.WriteString(`"` + name + `":`)
+	b.WriteString(`"` + of + `":`)
+}
+
+func member(b *bytes.Buffer, of string, value any) {
+	name(b, of)
 	if text, ok := value.(json.RawMessage); ok {
 		b.Write(text)
+	} else if known, ok := value.(appender); ok {
+		b.Write(known.AppendJSON(b.AvailableBuffer()))
 	} else if err := json.NewEncoder(b).Encode(value); err == nil {
 		b.Truncate(b.Len() - 1) // its line end
 	} else { // of which it has written nothing

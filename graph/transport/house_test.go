@@ -87,11 +87,12 @@ func newHouse(t *testing.T, changes ...func(*setup)) *house {
 		}
 		return gqlerror.WrapIfUnwrapped(err)
 	})
-	server.Config.Handler = h.streams.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server.Config.BaseContext = h.streams.Base
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.requests.Add(1)
 		defer h.requests.Add(-1)
 		origins.Handler(executor).ServeHTTP(w, r)
-	}))
+	})
 	server.Start()
 	h.url = server.URL
 	t.Cleanup(func() {

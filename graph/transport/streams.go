@@ -3,7 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
-	"net/http"
+	"net"
 	"sync"
 )
 
@@ -25,11 +25,9 @@ func NewStreams() *Streams {
 
 type streamsKey struct{}
 
-// Handler makes the sockets and streams that next opens known to s.
-func (s *Streams) Handler(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), streamsKey{}, s)))
-	})
+// Base is for http.Server.BaseContext: it makes the sockets and streams that the server opens known to s.
+func (s *Streams) Base(net.Listener) context.Context {
+	return context.WithValue(context.Background(), streamsKey{}, s)
 }
 
 // Stop tells all of them, those that are yet to begin included, that the server stops. It does not wait.
