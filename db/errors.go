@@ -27,11 +27,12 @@ var constraints = map[string]imaging.Error{
 
 // translate turns what the database said into an error of ours. It decides by SQLSTATE and constraint, never by words.
 func (s *Store) translate(err error) error {
+	if err == nil {
+		return nil
+	}
 	var problems imaging.Problems
 	var known *imaging.Error
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &problems), errors.As(err, &known):
 		return err
 	case errors.Is(err, sql.ErrNoRows):

@@ -20,6 +20,7 @@ type conn struct {
 	commitTimeout time.Duration
 	suspicion     *suspicion // shared by all of a Connector
 	began         time.Time  // the last call
+	settledAt     time.Time  // its end, if it went well
 
 	inTx  bool // between BeginTx and Commit or Rollback
 	open  bool // a query's rows are not all read
@@ -99,11 +100,15 @@ func (c *conn) Prepare(query string) (driver.Stmt, error) {
 	return c.PrepareContext(context.Background(), query)
 }
 
+// fresh is for how long a connection that has answered is taken to be there still: a look at its socket is a call to the
+// system, and under load one is used again at once.
+const fresh = time.Millisecond
+
 // ResetSession refuses a pooled connection that is dead, has something to say, or
 // is not as it was when it was new; and one that does not answer, if the server
 // has left another's question unanswered since this one was used.
 func (c *conn) ResetSession(ctx context.Context) error {
-	if !c.IsValid() || !silent(c.socket.raw) || c.suspicion.since(c.began) && !c.answers(ctx) {
+	if !c.IsValid() || time.Since(c.settledAt) > fresh && !silent(c.socket.raw) || c.suspicion.since(c.began) && !c.answers(ctx) {
 		return driver.ErrBadConn
 	}
 	return nil
@@ -238,6 +243,7 @@ func (c *conn) failed(ctx context.Context, err error) error {
 
 // settled looks at the session after a call that succeeded.
 func (c *conn) settled() error {
+	c.settledAt = time.Now()
 	if c.socket.set {
 		c.socket.set = false
 		c.dirty = c.dirty || !c.inTx // in a transaction it may be SET LOCAL
