@@ -197,7 +197,7 @@ func (l *library) load(t *testing.T, size int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tx.ExecContext(t.Context(), "SET LOCAL maintenance_work_mem = '512MB'; "+text); err != nil {
+		if _, err := tx.ExecContext(t.Context(), "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '512MB'; "+text); err != nil {
 			t.Fatal(err)
 		}
 		if err := tx.Commit(); err != nil {
