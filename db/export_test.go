@@ -88,6 +88,17 @@ func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) erro
 	})
 }
 
+// ScanRows makes requests of the rows of a prepared read of these columns.
+func ScanRows(c *Columns, rows []safedriver.Row) ([]*imaging.ImageRequest, error) {
+	g := gathering{picked: c.pick()}
+	for _, r := range rows {
+		if err := g.row(r); err != nil {
+			return nil, err
+		}
+	}
+	return g.requests, nil
+}
+
 // NewFeedOf is a feed that reads the table that often without a hint, and has that many events in its window at most.
 func NewFeedOf(s *Store, every time.Duration, most int) *Feed {
 	f := NewFeed(s)

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -207,6 +208,31 @@ func BenchmarkRoundTrip(b *testing.B) {
 				for rows.Next(dest) == nil {
 				}
 				_ = rows.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkRead is a prepared read of some rows, through the pool.
+func BenchmarkRead(b *testing.B) {
+	c, err := New(config())
+	if err != nil {
+		b.Fatal(err)
+	}
+	pool := sql.OpenDB(c)
+	b.Cleanup(func() { _ = pool.Close() })
+	for _, rows := range []string{"1", "100"} {
+		b.Run(rows+" rows", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				seen := 0
+				err := Read(b.Context(), pool, "SELECT n, n::text, now() FROM generate_series(1, $1::int) AS n", []string{rows}, func(Row) error {
+					seen++
+					return nil
+				})
+				if err != nil || strconv.Itoa(seen) != rows {
+					b.Fatal(seen, err)
+				}
 			}
 		})
 	}
