@@ -25,6 +25,10 @@ const callers = 10_000
 // much as it costs; rate and burst are set, and told to clients of the REST interface, in requests.
 const RequestPoints = 200
 
+// MostOpen is how many sockets and streams a caller has at once, where there is a budget at all: each takes memory for as long as
+// it likes, which no budget of requests holds back.
+const MostOpen = 200
+
 // Throttle gives each caller, user or address, so many requests a second, with a burst. Both doors share one.
 type Throttle struct {
 	limit   rate.Limit // points a second
@@ -34,6 +38,7 @@ type Throttle struct {
 
 	mu      sync.Mutex
 	buckets map[payer]*rate.Limiter
+	open    map[payer]int // sockets and streams
 }
 
 // NewThrottle makes a throttle of so many requests; perSecond 0 means no limit. Trusted are the proxies whose
@@ -43,7 +48,7 @@ func NewThrottle(perSecond float64, burst int, trusted []netip.Prefix) *Throttle
 	if perSecond == 0 {
 		limit = rate.Inf
 	}
-	return &Throttle{limit: limit, burst: min(burst, math.MaxInt32) * RequestPoints, trusted: trusted, now: time.Now, buckets: map[payer]*rate.Limiter{}}
+	return &Throttle{limit: limit, burst: min(burst, math.MaxInt32) * RequestPoints, trusted: trusted, now: time.Now, buckets: map[payer]*rate.Limiter{}, open: map[payer]int{}}
 }
 
 // Budget is what a caller has left; the zero Budget is that of callers without a limit.
@@ -73,6 +78,27 @@ func (t *Throttle) Admit(a *Authenticator, r *http.Request) (imaging.Actor, Budg
 // Take spends one request of the caller. LIMITED, with the time to wait, if nothing is left.
 func (t *Throttle) Take(r *http.Request, a imaging.Actor) (Budget, error) {
 	return t.take(payerOf(a, t.caller(r)), RequestPoints)
+}
+
+// Open counts a socket or stream of an actor until closed is called, once. LIMITED if they have MostOpen already.
+func (t *Throttle) Open(r *http.Request, a imaging.Actor) (closed func(), err error) {
+	if t.limit == rate.Inf {
+		return func() {}, nil
+	}
+	by := payerOf(a, t.caller(r))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open[by] >= MostOpen {
+		return nil, imaging.Errorf(imaging.Limited, "You have %d sockets and streams open, which is the limit. Close one first.", MostOpen)
+	}
+	t.open[by]++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.open[by]--; t.open[by] == 0 {
+			delete(t.open, by)
+		}
+	}, nil
 }
 
 type visitKey struct{}

@@ -362,3 +362,46 @@ func TestAHopMayHaveAPort(t *testing.T) {
 		}
 	}
 }
+
+// TestOpen: so many sockets and streams each, which one that closes makes room for again.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	th, _ := newThrottle(1, 1)
+	here, there, bob := from("192.0.2.1:1"), from("192.0.2.2:1"), imaging.Actor{Username: "bob"}
+	var open []func()
+	opens := func(r *http.Request, a imaging.Actor, n int) {
+		t.Helper()
+		for range n {
+			closed, err := th.Open(r, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, closed)
+		}
+		if _, err := th.Open(r, a); imaging.CodeOf(err) != imaging.Limited {
+			t.Errorf("one more is told %v", err)
+		}
+	}
+	opens(here, ann, MostOpen)
+	if _, err := th.Open(there, ann); imaging.CodeOf(err) != imaging.Limited {
+		t.Errorf("from elsewhere she is told %v", err)
+	}
+	opens(here, bob, MostOpen)
+	opens(here, imaging.Actor{}, MostOpen)
+	opens(there, imaging.Actor{}, MostOpen)
+	open[0]()
+	open = open[1:]
+	opens(here, ann, 1)
+	for _, closed := range open {
+		closed()
+	}
+	if len(th.open) != 0 {
+		t.Errorf("%v are remembered", th.open)
+	}
+	unlimited, _ := newThrottle(0, 0)
+	for range MostOpen + 1 {
+		if _, err := unlimited.Open(here, ann); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -13,14 +13,15 @@ import (
 
 // Watch returns a context that ends when the token of the request does: at the time it expires, or about a second after
 // it was revoked. Its cause is UNAUTHENTICATED then. It is for what outlives a request: sockets and streams. A caller
-// without a token, or with one of the demonstration, has none that could end. Whoever calls it calls stop in the end.
+// without a token, or with one of the demonstration, has none that could end. The context carries the actor. Whoever calls it calls
+// stop in the end.
 // UNAUTHENTICATED, UNAVAILABLE.
 func (a *Authenticator) Watch(r *http.Request) (ctx context.Context, stop func(), err error) {
 	t, err := a.token(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
+	ctx, cancel := context.WithCancelCause(WithActor(r.Context(), t.Actor()))
 	if t.ID == uuid.Nil {
 		return ctx, func() { cancel(nil) }, nil
 	}

@@ -19,10 +19,12 @@ type tally struct {
 	actor  imaging.Actor
 	f      *imaging.Filter
 	theirs rule // of what the actor sees and not everybody; nil: there is nothing
+
+	month *time.Time // whose rows alone are looked up, if there is one
 }
 
 func tallyOf(table string, a imaging.Actor, f *imaging.Filter) tally {
-	return tally{table, a, f, privateTo(kindOf(a), values(a))}
+	return tally{table: table, actor: a, f: f, theirs: privateTo(kindOf(a), values(a))}
 }
 
 // tallied tells whether a list can be counted so.
@@ -83,6 +85,9 @@ func (t tally) each(rows *bun.SelectQuery, span string, n int) *bun.SelectQuery 
 	case "DAY":
 		since = "(" + t.table + ".start_date AT TIME ZONE 'UTC')::date"
 	}
+	if t.month != nil {
+		rows = rows.Where(t.table+".start_date >= ?", *t.month).Where(t.table+".start_date < ?", t.month.AddDate(0, 1, 0))
+	}
 	return rows.ColumnExpr(since+" AS since").ColumnExpr("?::bigint AS n", n)
 }
 
@@ -99,7 +104,7 @@ func (s *Store) count(ctx context.Context, table string, a imaging.Actor, f *ima
 	}
 	kind := kindOf(a)
 	err := s.ask(ctx, a, hotKey{"count of " + table + "s", kind, ""}, func(asks asking) *bun.SelectQuery {
-		return tally{table, a, f, privateTo(kind, asks)}.sum(s.db)
+		return tally{table: table, actor: a, f: f, theirs: privateTo(kind, asks)}.sum(s.db)
 	}, func(r safedriver.Row) error {
 		c := cells{row: r}
 		n = c.number()
@@ -129,6 +134,7 @@ func (t tally) skip(ctx context.Context, tx bun.Tx, o imaging.Order, offset int)
 
 // find is the span that has the row at the offset, within a month if one is given; the last if there are fewer.
 func (t tally) find(ctx context.Context, tx bun.Tx, o imaging.Order, span string, offset int, month *time.Time) (since time.Time, left int, err error) {
+	t.month = month
 	q := tx.NewSelect().TableExpr("(?) AS part", t.parts(tx, span)).ColumnExpr("since::timestamp, sum(n)::bigint AS n").
 		GroupExpr("since").Having("sum(n) > 0").OrderExpr("since " + string(o.Direction))
 	if month != nil {

@@ -461,7 +461,7 @@ CREATE INDEX events_in_order ON public.events USING btree (xid, id);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
-CREATE INDEX image_requests_by_end_date ON public.image_requests USING btree (end_date) WHERE (end_date IS NOT NULL);
+CREATE INDEX image_requests_by_end_date ON public.image_requests USING btree (end_date) INCLUDE (start_date, visibility, status, provider_id) WHERE (end_date IS NOT NULL);
 
 CREATE INDEX image_requests_by_instance ON public.image_requests USING btree (instance);
 

@@ -55,7 +55,7 @@ func New(o Options) http.Handler {
 		o.Origins = &transport.Origins{}
 	}
 	server := o.server()
-	door := transport.Door{Admit: o.admit, Watch: o.Auth.Watch, Turn: o.Turns.Take, Busy: o.Turns.Busy, Time: auth.OperationTime, Origins: o.Origins}
+	door := transport.Door{Admit: o.admit, Watch: o.watch, Turn: o.Turns.Take, Busy: o.Turns.Busy, Time: auth.OperationTime, Origins: o.Origins}
 	server.AddTransport(transport.WebSocket{Door: door})
 	server.AddTransport(transport.HTTP{Door: door})
 	return o.Origins.Handler(server)
@@ -94,6 +94,23 @@ func (o Options) admit(r *http.Request) (context.Context, error) {
 		return nil, err
 	}
 	return auth.WithActor(o.Throttle.Enter(r), actor), nil
+}
+
+// watch lets a socket or stream begin, and tells it when its token ends.
+func (o Options) watch(r *http.Request) (ctx context.Context, stop func(), err error) {
+	ctx, unwatch, err := o.Auth.Watch(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	closed, err := o.Throttle.Open(r, auth.From(ctx))
+	if err != nil {
+		unwatch()
+		return nil, nil, err
+	}
+	return ctx, func() {
+		closed()
+		unwatch()
+	}, nil
 }
 
 // spend takes what an operation costs from its caller's budget.

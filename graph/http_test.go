@@ -118,3 +118,40 @@ func TestBodyLimitIsTold(t *testing.T) {
 		t.Errorf("a body over the limit: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestOpenStreams: who has as many sockets and streams open as there may be gets no other, until one is closed.
+func TestOpenStreams(t *testing.T) {
+	t.Parallel()
+	store := dbtest.Store(t)
+	throttle := auth.NewThrottle(1000, 1000, nil)
+	h := graph.New(graph.Options{Store: store, Auth: auth.New(store, known), Throttle: throttle, Log: slog.New(slog.DiscardHandler)})
+	request := func() *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(`{"query":"{ viewer { username } }"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "text/event-stream")
+		r.Header.Set("Authorization", "Token username")
+		return r
+	}
+	stream := func() *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, request())
+		return w
+	}
+	var open []func()
+	for range auth.MostOpen {
+		closed, err := throttle.Open(request(), known["username"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, closed)
+	}
+	if w := stream(); w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), `"code":"LIMITED"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	open[0]()
+	for range 2 { // the first is closed when it has ended
+		if w := stream(); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `{"username":"username"}`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -297,8 +298,7 @@ func FuzzParseURL(f *testing.F) {
 		if strings.Contains(before+after, mark) {
 			return
 		}
-		inURL := strings.HasPrefix(before, "postgres") && strings.HasSuffix(before, "://u:") && strings.HasPrefix(after, "@")
-		isPassword := inURL || strings.HasSuffix(before, "password=") || strings.HasSuffix(before, "password='")
+		isPassword := beginsPassword(before, after)
 		marked := mark + strings.Join(strings.Split(password, ""), mark) + mark
 		for _, password := range []string{password, mark + password + mark, marked} {
 			cfg, err := ParseURL(before+password+after, nil)
@@ -309,6 +309,33 @@ func FuzzParseURL(f *testing.F) {
 			}
 		}
 	})
+}
+
+// beginsPassword tells whether what stands between before and after is, or begins with, a password.
+func beginsPassword(before, after string) bool {
+	ends := []string{"", "'"}
+	if strings.HasPrefix(after, "@") {
+		ends = append(ends, "@h")
+	}
+	return slices.ContainsFunc(ends, func(end string) bool {
+		s, err := split(before + "x" + end)
+		return err == nil && s["password"] == "x"
+	})
+}
+
+// TestBeginsPassword: the fuzz target looks where passwords are, and only there.
+func TestBeginsPassword(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{"postgres://u:", "postgresql://u:", "host=/run user=u password='", "password=", "postgres:///d?password="} {
+		if !beginsPassword(before, "@h") {
+			t.Errorf("%q begins a password", before)
+		}
+	}
+	for _, before := range []string{"host=password=", "host=' password=", "postgres://u@h/d?options=-c%20", "postgres://"} {
+		if beginsPassword(before, "") {
+			t.Errorf("%q begins no password", before)
+		}
+	}
 }
 
 // mark is unlike anything an error says, and could be the name of a parameter.

@@ -41,7 +41,7 @@ type Door struct {
 	// Admit lets an operation in, with the context to carry it out in, or refuses it with an error of imaging.
 	Admit func(r *http.Request) (context.Context, error)
 	// Watch returns a context that ends, with an error of imaging as its cause, when the token of the request does, and
-	// what to call when it is no longer needed.
+	// what to call, once, when it is no longer needed. It may refuse with an error of imaging.
 	Watch func(r *http.Request) (ctx context.Context, stop func(), err error)
 	// Turn waits until it is the turn of an operation, and returns what to call when it has been carried out or, if that is a
 	// subscription, has begun; again does no harm. It may refuse with an error of imaging. nil: at once.
