@@ -153,6 +153,19 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+// Of two cells round is compared with round; of others there is no telling.
+func TestQuotient(t *testing.T) {
+	t.Parallel()
+	over, under := cell{size: 1}, cell{size: 2}
+	b := &bench{samples: map[cell][]sample{over: {{P50: 9}, {P50: 1}, {P50: 4}}, under: {{P50: 3}, {P50: 1}, {P50: 2}}}}
+	if got, ok := b.quotient(quantity{over, latency}, quantity{under, latency}); got != 2 || !ok {
+		t.Errorf("got %g, %v", got, ok)
+	}
+	if _, ok := b.quotient(quantity{over, latency}, quantity{cell{}, latency}); ok {
+		t.Error("there is a quotient of something and nothing")
+	}
+}
+
 // A process's own time and that of its ended children are what the system says.
 func TestProcessorTime(t *testing.T) {
 	t.Parallel()

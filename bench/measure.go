@@ -123,6 +123,24 @@ func (b *bench) median(c cell, of func(sample) float64) (float64, bool) {
 	for _, s := range b.samples[c] {
 		all = append(all, of(s))
 	}
+	return middle(all)
+}
+
+// quotient is the middle of what two quantities were to each other round by round: a machine that is slower for a while is so for
+// both. False if they were not measured in the same rounds.
+func (b *bench) quotient(over, under quantity) (float64, bool) {
+	up, down := b.samples[over.cell], b.samples[under.cell]
+	if len(up) != len(down) {
+		return 0, false
+	}
+	var all []float64
+	for i := range up {
+		all = append(all, over.of(up[i])/under.of(down[i]))
+	}
+	return middle(all)
+}
+
+func middle(all []float64) (float64, bool) {
 	if len(all) == 0 {
 		return 0, false
 	}

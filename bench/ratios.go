@@ -83,10 +83,8 @@ func (f figure) worse(was float64) bool {
 // figures are those of the promises that were measured.
 func (b *bench) figures() (all []figure) {
 	for _, r := range b.ratios() {
-		over, ok := b.median(r.over.cell, r.over.of)
-		under, too := b.median(r.under.cell, r.under.of)
-		if ok && too && under > 0 {
-			all = append(all, figure{r.name, "×", over / under, r.target, r.atLeast, []cell{r.over.cell, r.under.cell}})
+		if value, ok := b.quotient(r.over, r.under); ok {
+			all = append(all, figure{r.name, "×", value, r.target, r.atLeast, []cell{r.over.cell, r.under.cell}})
 		}
 	}
 	return append(all,
@@ -134,7 +132,9 @@ func (b *bench) compare(file string, out io.Writer, again func([]cell) error) er
 		return fmt.Errorf("%s was recorded with %v image requests, this run has %v", file, was.Sizes, b.sizes)
 	}
 	var doubtful []cell
+	there := map[string]figure{}
 	for _, f := range b.figures() {
+		there[f.name] = f
 		if before, ok := was.Ratios[f.name]; ok && f.worse(before) {
 			_, _ = fmt.Fprintf(out, "\n%s: %.2f, recorded is %.2f. Measured again, longer:\n", f.name, f.value, before)
 			for _, c := range f.cells {
@@ -150,9 +150,10 @@ func (b *bench) compare(file string, out io.Writer, again func([]cell) error) er
 	if err := again(doubtful); err != nil {
 		return err
 	}
-	there := map[string]figure{}
 	for _, f := range b.figures() {
-		there[f.name] = f
+		if !slices.ContainsFunc(f.cells, func(c cell) bool { return !slices.Contains(doubtful, c) }) {
+			there[f.name] = f // of both in the same rounds
+		}
 	}
 	worse := 0
 	for _, name := range slices.Sorted(maps.Keys(was.Ratios)) {

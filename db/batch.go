@@ -3,10 +3,7 @@ package db
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,158 +15,24 @@ import (
 )
 
 // Creates that come while others are being written share the next transaction, and so its COMMIT, which is what they cost
-// most. One that finds a lane free begins at once: nobody waits for company.
+// most.
 const (
 	batchLanes = 2                // batches under way at once: while one waits for the disk, the other works
 	batchSize  = 64               // creates in one transaction
-	batchTime  = 20 * time.Second // longer than any statement may take; no caller's deadline holds for all of a batch
+	batchTime  = 20 * time.Second // longer than any statement may take
 )
 
-// batches hands creates to transactions. Those that wait are as many as the doors have calls under way, each with its caller:
-// who leaves is taken out.
-type batches struct {
-	run func(context.Context, []*creation)
-
-	life context.Context // ends when the store closes
-	end  context.CancelFunc
-	work sync.WaitGroup
-
-	mu      sync.Mutex
-	waiting []*creation
-	lanes   int          // in which batches are carried out
-	held    map[any]bool // the instances and keys of those batches
-}
-
-// batch is what is carried out together.
-type batch struct {
-	creations []*creation
-	callers   int // who have not left
-	stop      context.CancelFunc
-}
-
-// creation is a create on its way through a batch.
+// creation is a create on its way through a batch. If it is neither made nor refused by then, it was not carried out.
 type creation struct {
 	actor imaging.Actor
 	in    *imaging.RequestImageInput
 	made  made
-	batch *batch // once it is carried out
 
-	done    chan struct{} // closed when its batch has ended; then one of these is set, or it was not carried out
 	version *imaging.Version
 	err     error
 }
 
-func newBatches(run func(context.Context, []*creation)) *batches {
-	b := &batches{run: run, held: map[any]bool{}}
-	b.life, b.end = context.WithCancel(context.Background())
-	return b
-}
-
-// do returns when c was in a batch, or when the context has ended: with its error, unless the batch came first. A batch
-// that was begun goes on without a caller, and ends when the last has left.
-func (b *batches) do(ctx context.Context, c *creation) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	b.mu.Lock()
-	if b.life.Err() != nil {
-		b.mu.Unlock()
-		return b.life.Err()
-	}
-	b.waiting = append(b.waiting, c)
-	if b.lanes < batchLanes {
-		b.lanes++
-		b.work.Go(b.lane)
-	}
-	b.mu.Unlock()
-	select {
-	case <-c.done:
-		return nil
-	case <-ctx.Done():
-		b.leave(c)
-		return ctx.Err()
-	}
-}
-
-func (b *batches) leave(c *creation) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if c.batch == nil {
-		i := slices.Index(b.waiting, c)
-		b.waiting = slices.Delete(b.waiting, i, i+1)
-		return
-	}
-	if c.batch.callers--; c.batch.callers == 0 {
-		c.batch.stop()
-	}
-}
-
-// lane carries out batches until nobody waits for it.
-func (b *batches) lane() {
-	for {
-		ctx, stop := context.WithTimeout(b.life, batchTime)
-		next := b.next(stop)
-		if next == nil {
-			stop()
-			return
-		}
-		b.carryOut(ctx, next.creations)
-		stop()
-		b.release(next)
-	}
-}
-
-// carryOut lets each of a batch know how it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
-func (b *batches) carryOut(ctx context.Context, all []*creation) {
-	defer func() {
-		cause := recover()
-		for _, c := range all {
-			if cause != nil {
-				c.version, c.err = nil, fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
-			}
-			close(c.done)
-		}
-	}()
-	b.run(ctx, all)
-}
-
-// next takes those that wait, or nil: then the lane has ended. What shares an instance or a key with a batch under way waits for
-// that: Postgres would refuse all of its batch.
-func (b *batches) next(stop context.CancelFunc) *batch {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	next := &batch{stop: stop}
-	b.waiting = slices.DeleteFunc(b.waiting, func(c *creation) bool {
-		takes := len(next.creations) < batchSize && !slices.ContainsFunc(c.claims(), func(claim any) bool { return b.held[claim] })
-		if takes {
-			next.creations = append(next.creations, c)
-			c.batch = next
-		}
-		return takes
-	})
-	if next.callers = len(next.creations); next.callers == 0 {
-		b.lanes--
-		return nil
-	}
-	for _, c := range next.creations {
-		for _, claim := range c.claims() {
-			b.held[claim] = true
-		}
-	}
-	return next
-}
-
-func (b *batches) release(ended *batch) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range ended.creations {
-		for _, claim := range c.claims() {
-			delete(b.held, claim)
-		}
-	}
-}
-
-// claims are what only one create can have.
+// claims are what only one create can have: Postgres would refuse all of a batch with another.
 func (c *creation) claims() []any {
 	if c.in.IdempotencyKey == nil {
 		return []any{c.in.Instance}
@@ -177,18 +40,10 @@ func (c *creation) claims() []any {
 	return []any{c.in.Instance, [2]string{c.made.Username, c.made.Key}}
 }
 
-// close ends what is under way, and waits for it.
-func (b *batches) close() {
-	b.mu.Lock()
-	b.end()
-	b.mu.Unlock()
-	b.work.Wait()
-}
-
 // inBatch carries out a create whose input has no problems, together with others. It answers neither a version nor an error
 // if the create was not carried out for a reason of its own, which is then told by trying it alone.
 func (s *Store) inBatch(ctx context.Context, a imaging.Actor, in *imaging.RequestImageInput) (*imaging.Version, error) {
-	c := &creation{actor: a, in: in, done: make(chan struct{})}
+	c := &creation{actor: a, in: in}
 	var err error
 	if c.made, err = newMade(*in); err != nil {
 		return nil, err

@@ -147,11 +147,21 @@ func ColumnNames() (requests, versions, providers []string) {
 // BatchLanes is how many batches of creates are carried out at once.
 const BatchLanes = batchLanes
 
+// LookupLanes and LookupSize are how many round trips of lookups there are at once, and how many lookups in one.
+func LookupLanes() int { return lookupLanes() }
+
+const LookupSize = lookupSize
+
 // CreatesWaiting is how many wait for the next batch.
-func (s *Store) CreatesWaiting() int {
-	s.batches.mu.Lock()
-	defer s.batches.mu.Unlock()
-	return len(s.batches.waiting)
+func (s *Store) CreatesWaiting() int { return s.batches.count() }
+
+// LookupsWaiting is how many wait for the next round trip.
+func (s *Store) LookupsWaiting() int { return s.lookups.count() }
+
+func (t *together[T]) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting)
 }
 
 // BreakBatches lets each batch of creates panic.

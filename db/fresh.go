@@ -18,11 +18,11 @@ type fresh struct {
 	asked chan struct{} // there is a next
 
 	mu   sync.Mutex
-	next *lookup // has not begun; nil if nobody has asked
+	next *look // has not begun; nil if nobody has asked
 }
 
-// lookup is one statement, whose answer is shared and never changed.
-type lookup struct {
+// look is one statement, whose answer is shared and never changed.
+type look struct {
 	ids   map[uuid.UUID]bool
 	done  chan struct{}
 	found map[uuid.UUID]*imaging.ImageRequest
@@ -63,11 +63,11 @@ func (f *fresh) requests(ctx context.Context, ids ...uuid.UUID) (map[uuid.UUID]*
 	}
 }
 
-func (f *fresh) ask(ids []uuid.UUID) *lookup {
+func (f *fresh) ask(ids []uuid.UUID) *look {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.next == nil {
-		f.next = &lookup{ids: map[uuid.UUID]bool{}, done: make(chan struct{})}
+		f.next = &look{ids: map[uuid.UUID]bool{}, done: make(chan struct{})}
 		f.asked <- struct{}{} // has room: there is one for each next
 	}
 	for _, id := range ids {

@@ -77,7 +77,7 @@ func (s *Store) walk(ctx context.Context, idb bun.IDB, l list, c *cut, g *gather
 	if inTx := idb != bun.IDB(s.db); usual(l.table, l.f) && c.offset == 0 && !inTx {
 		shape, placed, args := c.prepared()
 		what := fmt.Sprint(l.table, "s ", shape, " of ", s.reach)
-		return s.readInto(ctx, l.actor, g, what, func(_ *picked, visible rule) *bun.SelectQuery { return build(placed, visible) }, args...)
+		return s.readInto(ctx, l.actor, g, s.alone, what, func(_ *picked, visible rule) *bun.SelectQuery { return build(placed, visible) }, args...)
 	}
 	err := s.gather(ctx, g, build(c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }))
 	redact(l.actor, g.requests)

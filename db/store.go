@@ -31,7 +31,8 @@ type Store struct {
 	now func() time.Time
 
 	hot     *hot
-	batches *batches // shared by the stores that read only some columns
+	batches *together[*creation] // shared, as all of this, by the stores that read only some columns
+	lookups *together[*lookup]
 	uses    *uses
 	columns *Columns // what its reads fill; nil: all
 	reach   reach
@@ -47,13 +48,15 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	pool.SetMaxOpenConns(Connections)
 	pool.SetMaxIdleConns(Connections) // fewer idle ones would be closed and opened again all the time
 	s := &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}, uses: &uses{}, reach: usualReach}
-	s.batches = newBatches(s.batch)
+	s.batches = newTogether(batchLanes, batchSize, batchTime, s.batch, (*creation).claims)
+	s.lookups = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
 	return s, nil
 }
 
 // Close ends what is under way and all connections.
 func (s *Store) Close() error {
 	s.batches.close()
+	s.lookups.close()
 	return s.db.Close()
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -14,11 +15,11 @@ import (
 
 // texts reads the first column, which is text.
 func texts(ctx context.Context, pool *sql.DB, query string, args ...string) (read []string, err error) {
-	err = Read(ctx, pool, query, args, func(r Row) error {
+	err = Read(ctx, pool, Reading{query, args, func(r Row) error {
 		text, _ := r.Next()
 		read = append(read, text)
 		return nil
-	})
+	}})
 	return read, err
 }
 
@@ -37,6 +38,111 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// several reads the first columns of queries that go together, each with an argument.
+func several(ctx context.Context, pool *sql.DB, asked ...[2]string) (read [][]string, err error) {
+	read = make([][]string, len(asked))
+	all := make([]Reading, len(asked))
+	for i, a := range asked {
+		all[i] = Reading{a[0], []string{a[1]}, func(r Row) error {
+			text, _ := r.Next()
+			read[i] = append(read[i], text)
+			return nil
+		}}
+	}
+	err = Read(ctx, pool, all...)
+	return read, err
+}
+
+// Queries that go together have each their own rows, whether they are prepared or not, and also if one has none. Behind one that fails
+// nothing is carried out, and the statements that were prepared before it stay.
+func TestReadSeveral(t *testing.T) {
+	t.Parallel()
+	pool := safe(t, config())
+	pool.SetMaxOpenConns(1)
+	const count, text = "SELECT n::text FROM generate_series(1, $1::int) AS n", "SELECT $1::text"
+	for range 3 {
+		got, err := several(t.Context(), pool, [2]string{count, "2"}, [2]string{text, "a"}, [2]string{count, "0"}, [2]string{count, "1"}, [2]string{text, "b"})
+		if err != nil || fmt.Sprint(got) != "[[1 2] [a] [] [1] [b]]" {
+			t.Fatal(got, err)
+		}
+	}
+	const divide = "SELECT (1 / $1::int)::text"
+	got, err := several(t.Context(), pool, [2]string{text, "a"}, [2]string{divide, "1"}, [2]string{divide, "0"}, [2]string{"SELECT 'new' || $1", "b"})
+	if SQLState(err) != "22012" || fmt.Sprint(got) != "[[a] [1] [] []]" {
+		t.Error("a division by zero says ", got, err)
+	}
+	for range 2 { // what was behind it is prepared now
+		got, err = several(t.Context(), pool, [2]string{"SELECT 'new' || $1", "b"}, [2]string{divide, "1"})
+		if err != nil || fmt.Sprint(got) != "[[newb] [1]]" {
+			t.Error(got, err)
+		}
+	}
+	if got, err := several(t.Context(), pool, [2]string{text, "a"}, [2]string{text, "a\x00b"}); !errors.Is(err, ErrText) {
+		t.Error("NUL says ", got, err)
+	}
+	if err := Read(t.Context(), pool, make([]Reading, statements+1)...); err == nil {
+		t.Error("any number can be asked at once")
+	}
+	must(t, Read(t.Context(), pool))
+	if wrong := usable(pool); wrong != "" {
+		t.Error(wrong)
+	}
+}
+
+// As many as there is room for, all new, again and again.
+func TestReadManyNewOnes(t *testing.T) {
+	t.Parallel()
+	pool := safe(t, config())
+	pool.SetMaxOpenConns(1)
+	for round := range 3 {
+		var asked [][2]string
+		var want [][]string
+		for i := range statements {
+			asked = append(asked, [2]string{fmt.Sprintf("SELECT '%d of round %d: ' || $1", i, round), "x"})
+			want = append(want, []string{fmt.Sprintf("%d of round %d: x", i, round)})
+		}
+		for range 2 {
+			got, err := several(t.Context(), pool, asked...)
+			if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Fatal(got, err)
+			}
+		}
+	}
+	var held int
+	must(t, pool.QueryRow("SELECT count(*) FROM pg_prepared_statements").Scan(&held))
+	if held != statements {
+		t.Errorf("%d statements are kept", held)
+	}
+}
+
+// A statement that is lost behind one that has answered already is told, since nothing is read twice, and made anew for the next reader.
+func TestReadSeveralWhenTheServerForgotOne(t *testing.T) {
+	t.Parallel()
+	pool := safe(t, config())
+	pool.SetMaxOpenConns(1)
+	const query = "SELECT text || $1 FROM read_several"
+	_, err := pool.Exec("CREATE TEMP TABLE read_several AS SELECT 'a' AS text")
+	must(t, err)
+	both := [][2]string{{"SELECT $1::text", "x"}, {query, "b"}}
+	_, err = several(t.Context(), pool, both...)
+	must(t, err)
+	_, err = pool.Exec("DEALLOCATE ALL")
+	must(t, err)
+	if got, err := several(t.Context(), pool, both...); err != nil || fmt.Sprint(got) != "[[x] [ab]]" {
+		t.Error("all are lost: ", got, err)
+	}
+	var name string
+	must(t, pool.QueryRow("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%read_several%'").Scan(&name))
+	_, err = pool.Exec(`DEALLOCATE "` + name + `"`)
+	must(t, err)
+	if got, err := several(t.Context(), pool, both...); SQLState(err) != "26000" || fmt.Sprint(got) != "[[x] []]" {
+		t.Error("the second is lost: ", got, err)
+	}
+	if got, err := several(t.Context(), pool, both...); err != nil || fmt.Sprint(got) != "[[x] [ab]]" {
+		t.Error("and then: ", got, err)
+	}
+}
+
 // Callers whose time is up at any moment beside callers who wait: nobody reads what was meant for somebody else.
 func TestReadersGetTheirOwnRows(t *testing.T) {
 	t.Parallel()
@@ -52,15 +158,16 @@ func TestReadersGetTheirOwnRows(t *testing.T) {
 				if call%2 == 0 {
 					ctx, cancel = context.WithTimeout(ctx, rand.N(3*time.Millisecond))
 				}
-				got, err := texts(ctx, pool, "SELECT $1::text || left(pg_sleep(0.0005)::text, 0) FROM generate_series(1, 3)", mine)
-				for _, text := range got {
-					if text != mine {
-						t.Errorf("%s read %q", mine, text)
+				const query = "SELECT $1::text || left(pg_sleep(0.0005)::text, 0) FROM generate_series(1, 3)"
+				got, err := several(ctx, pool, [2]string{query, mine}, [2]string{query, mine + " again"})
+				for i, want := range []string{mine, mine + " again"} {
+					if wrong := slices.ContainsFunc(got[i], func(text string) bool { return text != want }); wrong || err == nil && len(got[i]) != 3 {
+						t.Errorf("%s read %q", want, got[i])
 					}
 				}
 				late := ctx.Err() != nil || call%2 == 0 && errors.Is(err, os.ErrDeadlineExceeded) // a dialler looks at its own clock
-				if err == nil && len(got) != 3 || err != nil && !late {
-					t.Errorf("%s: %d rows, %v", mine, len(got), err)
+				if err != nil && !late {
+					t.Errorf("%s: %v", mine, err)
 				}
 				cancel()
 			}
@@ -110,10 +217,10 @@ func TestReadEndsWithItsReader(t *testing.T) {
 	pool := safe(t, config())
 	enough := errors.New("enough")
 	rows := 0
-	err := Read(t.Context(), pool, "SELECT n FROM generate_series(1, 10) AS n", nil, func(Row) error {
+	err := Read(t.Context(), pool, Reading{"SELECT n FROM generate_series(1, 10) AS n", nil, func(Row) error {
 		rows++
 		return enough
-	})
+	}})
 	if !errors.Is(err, enough) || rows != 1 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
@@ -126,7 +233,7 @@ func TestReadEndsWithItsReader(t *testing.T) {
 	if _, err := texts(t.Context(), pool, "SELECT $1::text", "a\x00b"); !errors.Is(err, ErrText) {
 		t.Error("NUL says ", err)
 	}
-	if err := Read(t.Context(), bare(t, config()), "SELECT 1", nil, nil); err == nil {
+	if err := Read(t.Context(), bare(t, config()), Reading{Query: "SELECT 1"}); err == nil {
 		t.Error("another driver's pool is taken")
 	}
 	if wrong := usable(pool); wrong != "" {

@@ -81,10 +81,11 @@ func (w *wire) send() error {
 	return err
 }
 
-// answer reads all that is said up to ReadyForQuery, gives the rows to row, and tells whether a statement was prepared. The
-// server's refusal is its error; so are those of row, which leave the rest unread.
-func (w *wire) answer(row func(Row) error) (parsed bool, refused error) {
+// answer reads all that is said up to ReadyForQuery, gives the rows to row, with which of the queries they are of, and tells how
+// many statements were prepared. The server's refusal is its error; so are those of row, which leave the rest unread.
+func (w *wire) answer(row func(int, Row) error) (parsed int, refused error) {
 	w.in.Reset(w)
+	of := 0
 	for {
 		head, err := w.in.Peek(5)
 		if err != nil {
@@ -101,18 +102,20 @@ func (w *wire) answer(row func(Row) error) (parsed bool, refused error) {
 			if len(body) < 2 {
 				return parsed, errProtocol
 			}
-			if err := row(Row(body[2:])); err != nil { // behind their number
+			if err := row(of, Row(body[2:])); err != nil { // behind their number
 				return parsed, err
 			}
 		case '1':
-			parsed = true
+			parsed++
 		case 'E':
 			if refused = refusalOf(body); !inSync(refused) {
 				return parsed, refused
 			}
 		case 'Z':
 			return parsed, refused
-		case '2', '3', 'C', 'I', 'N', 'S', 'A': // bound, closed, done, nothing to do; and what it says besides
+		case 'C', 'I': // done, or there was nothing to do
+			of++
+		case '2', '3', 'N', 'S', 'A': // bound, closed; and what it says besides
 		default:
 			return parsed, fmt.Errorf("safedriver: an unexpected message %q", kind)
 		}

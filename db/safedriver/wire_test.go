@@ -226,10 +226,10 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				seen := 0
-				err := Read(b.Context(), pool, "SELECT n, n::text, now() FROM generate_series(1, $1::int) AS n", []string{rows}, func(Row) error {
+				err := Read(b.Context(), pool, Reading{"SELECT n, n::text, now() FROM generate_series(1, $1::int) AS n", []string{rows}, func(Row) error {
 					seen++
 					return nil
-				})
+				}})
 				if err != nil || strconv.Itoa(seen) != rows {
 					b.Fatal(seen, err)
 				}

@@ -1,0 +1,181 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"imagerequests/db"
+	"imagerequests/db/dbtest"
+	"imagerequests/imaging"
+)
+
+// closed is a bench in which nobody can read image requests once they are locked, until the lock's transaction ends.
+func closed(t *testing.T) (b bench, lock func() *sql.Tx) {
+	t.Helper()
+	cfg := dbtest.Config(t)
+	cfg.ConnParams = map[string]string{"lock_timeout": "5min", "statement_timeout": "5min"} // nothing else ends what waits
+	b = benchOf(t, cfg)
+	return b, func() *sql.Tx {
+		t.Helper()
+		tx, err := b.sql.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tx.Rollback() })
+		if _, err := tx.Exec("LOCK TABLE image_requests IN ACCESS EXCLUSIVE MODE"); err != nil {
+			t.Fatal(err)
+		}
+		return tx
+	}
+}
+
+// found is what a lookup has answered.
+type found struct {
+	node imaging.Node
+	err  error
+}
+
+func (b bench) lookUp(ctx context.Context, a imaging.Actor, id uuid.UUID) <-chan found {
+	done := make(chan found, 1)
+	go func() {
+		r, err := b.ImageRequest(ctx, a, id)
+		done <- found{r, err}
+	}()
+	return done
+}
+
+// fill lets a lookup wait in each lane until leave.
+func (b bench) fill(t *testing.T, id uuid.UUID) (leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var lanes []<-chan found
+	for range db.LookupLanes() { // one after the other, else they share a round trip
+		lanes = append(lanes, b.lookUp(ctx, ann, id))
+		eventually(t, "one more lane is taken", func() bool { return len(b.blocked(t)) == len(lanes) })
+	}
+	return func() {
+		cancel()
+		for _, lane := range lanes {
+			if f := <-lane; f.err == nil {
+				t.Error("who left is told of ", f.node)
+			}
+		}
+	}
+}
+
+// Lookups that share a round trip answer each what it would be answered alone: requests, versions and nodes of one's own, of others, and of nobody.
+func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
+	t.Parallel()
+	b, lock := closed(t)
+	var ids []uuid.UUID
+	for _, a := range []imaging.Actor{ann, bob} {
+		for _, visibility := range []imaging.Visibility{imaging.Private, imaging.Public} {
+			in := image()
+			in.Visibility = visibility
+			v := b.request(t, a, in)
+			ids = append(ids, v.ID, v.ImageRequestID)
+		}
+	}
+	ids = append(ids, uuid.New())
+	type answer struct {
+		request *imaging.ImageRequest
+		version *imaging.Version
+		nodes   []imaging.Node
+		codes   []imaging.Code
+	}
+	actors := []imaging.Actor{nobody, ann, bob, reviewer, worker}
+	ask := func(ctx context.Context, i int) (answer, error) {
+		a, id := actors[i%len(actors)], ids[i/len(actors)%len(ids)]
+		switch i % 3 {
+		case 0:
+			r, err := b.ImageRequest(ctx, a, id)
+			return answer{request: r, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
+		case 1:
+			v, err := b.Version(ctx, a, id)
+			return answer{version: v, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
+		}
+		nodes, err := b.Nodes(ctx, a, slices.Concat(ids, []uuid.UUID{id}))
+		return answer{nodes: nodes, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
+	}
+	const asked = 300 // more than all lanes take at once
+	var want []answer
+	for i := range asked {
+		one, _ := ask(t.Context(), i)
+		want = append(want, one)
+	}
+	tx := lock()
+	type outcome struct{ got []answer }
+	done := make(chan outcome, 1)
+	go func() {
+		got, _ := all(t.Context(), asked, ask)
+		done <- outcome{got}
+	}()
+	eventually(t, "many wait", func() bool { return b.LookupsWaiting() >= asked-db.LookupLanes()*db.LookupSize })
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	same(t, want, (<-done).got)
+}
+
+// A round trip goes on for those who stay, and ends when the last has left.
+func TestLeavingALookup(t *testing.T) {
+	t.Parallel()
+	b, lock := closed(t)
+	v := b.request(t, ann, image())
+	tx := lock()
+	leave := b.fill(t, v.ImageRequestID)
+	before := b.blocked(t)
+	ctx, leaveLate := context.WithCancel(t.Context())
+	leaves, stays := b.lookUp(ctx, ann, v.ImageRequestID), b.lookUp(t.Context(), ann, v.ImageRequestID)
+	eventually(t, "both wait for the next", func() bool { return b.LookupsWaiting() == 2 })
+	leave()
+	eventually(t, "the next has begun, all others are gone", func() bool {
+		now := b.blocked(t)
+		return b.LookupsWaiting() == 0 && len(now) == 1 && !slices.Contains(before, now[0])
+	})
+	leaveLate()
+	if f := <-leaves; f.err == nil {
+		t.Error("who left is told of ", f.node)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if f := <-stays; f.err != nil {
+		t.Error(f.err)
+	}
+}
+
+// Those whose round trip dies with its connection are answered all the same.
+func TestLookupsWhoseConnectionDies(t *testing.T) {
+	t.Parallel()
+	b, lock := closed(t)
+	v := b.request(t, ann, image())
+	tx := lock()
+	leave := b.fill(t, v.ImageRequestID)
+	before := b.blocked(t)
+	var together []<-chan found
+	for range 12 {
+		together = append(together, b.lookUp(t.Context(), ann, v.ImageRequestID))
+	}
+	eventually(t, "they wait", func() bool { return b.LookupsWaiting() == len(together) })
+	leave()
+	var now []int
+	eventually(t, "they are asked in one round trip", func() bool {
+		now = b.blocked(t)
+		return b.LookupsWaiting() == 0 && len(now) == 1 && !slices.Contains(before, now[0])
+	})
+	execute(t, b.sql, "SELECT pg_terminate_backend($1::int)", now[0])
+	eventually(t, "each is asked alone", func() bool { return len(b.blocked(t)) == db.Connections })
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range together {
+		if f := <-one; f.err != nil {
+			t.Error(f.err)
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+)
+
+// together carries out what comes at once in few groups, so that what a group costs is paid once for all in it. What finds a
+// lane free begins at once: nobody waits for company. Those that wait are as many as the doors have calls under way, each with
+// its caller: who leaves is taken out.
+type together[T any] struct {
+	lanes  int           // in which groups are carried out
+	size   int           // of a group, at most
+	time   time.Duration // for a group; no caller's deadline holds for all of it
+	run    func(context.Context, []T)
+	claims func(T) []any // what none may have beside another that is under way; nil: nothing
+
+	life context.Context // ends when the store closes
+	end  context.CancelFunc
+	work sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting []*member[T]
+	taken   int          // lanes
+	held    map[any]bool // the claims of what is under way
+}
+
+// member is one on its way through a group.
+type member[T any] struct {
+	what  T
+	group *group[T]     // once it is carried out
+	done  chan struct{} // closed when its group has ended
+	err   error         // of a group that ended by a panic
+}
+
+// group is what is carried out together.
+type group[T any] struct {
+	members []*member[T]
+	callers int // who have not left
+	stop    context.CancelFunc
+}
+
+func newTogether[T any](lanes, size int, most time.Duration, run func(context.Context, []T), claims func(T) []any) *together[T] {
+	t := &together[T]{lanes: lanes, size: size, time: most, run: run, claims: claims, held: map[any]bool{}}
+	t.life, t.end = context.WithCancel(context.Background())
+	return t
+}
+
+// do returns when what was carried out, or when the context has ended: with its error, unless the group came first. A group
+// that was begun goes on without a caller, and ends when the last has left.
+func (t *together[T]) do(ctx context.Context, what T) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	m := &member[T]{what: what, done: make(chan struct{})}
+	t.mu.Lock()
+	if t.life.Err() != nil {
+		t.mu.Unlock()
+		return t.life.Err()
+	}
+	t.waiting = append(t.waiting, m)
+	if t.taken < t.lanes {
+		t.taken++
+		t.work.Go(t.lane)
+	}
+	t.mu.Unlock()
+	select {
+	case <-m.done:
+		return m.err
+	case <-ctx.Done():
+		t.leave(m)
+		return ctx.Err()
+	}
+}
+
+func (t *together[T]) leave(m *member[T]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if m.group == nil {
+		i := slices.Index(t.waiting, m)
+		t.waiting = slices.Delete(t.waiting, i, i+1)
+		return
+	}
+	if m.group.callers--; m.group.callers == 0 {
+		m.group.stop()
+	}
+}
+
+// lane carries out groups until nobody waits for it.
+func (t *together[T]) lane() {
+	for {
+		ctx, stop := context.WithTimeout(t.life, t.time)
+		next := t.next(stop)
+		if next == nil {
+			stop()
+			return
+		}
+		t.carryOut(ctx, next.members)
+		stop()
+		t.release(next)
+	}
+}
+
+// carryOut lets each of a group know that it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
+func (t *together[T]) carryOut(ctx context.Context, members []*member[T]) {
+	all := make([]T, len(members))
+	for i, m := range members {
+		all[i] = m.what
+	}
+	defer func() {
+		cause := recover()
+		for _, m := range members {
+			if cause != nil {
+				m.err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			}
+			close(m.done)
+		}
+	}()
+	t.run(ctx, all)
+}
+
+// next takes those that wait, or nil: then the lane has ended. What shares a claim with what is under way waits for that.
+func (t *together[T]) next(stop context.CancelFunc) *group[T] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := &group[T]{stop: stop}
+	t.waiting = slices.DeleteFunc(t.waiting, func(m *member[T]) bool {
+		takes := len(next.members) < t.size && !slices.ContainsFunc(t.claimed(m), func(claim any) bool { return t.held[claim] })
+		if takes {
+			next.members = append(next.members, m)
+			m.group = next
+		}
+		return takes
+	})
+	if next.callers = len(next.members); next.callers == 0 {
+		t.taken--
+		return nil
+	}
+	for _, m := range next.members {
+		for _, claim := range t.claimed(m) {
+			t.held[claim] = true
+		}
+	}
+	return next
+}
+
+func (t *together[T]) release(ended *group[T]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range ended.members {
+		for _, claim := range t.claimed(m) {
+			delete(t.held, claim)
+		}
+	}
+}
+
+func (t *together[T]) claimed(m *member[T]) []any {
+	if t.claims == nil {
+		return nil
+	}
+	return t.claims(m.what)
+}
+
+// close ends what is under way, and waits for it.
+func (t *together[T]) close() {
+	t.mu.Lock()
+	t.end()
+	t.mu.Unlock()
+	t.work.Wait()
+}
