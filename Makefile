@@ -50,7 +50,7 @@ access: postgres ## every cell of who may do and see what, and 500 random worlds
 	$(GO) test -count=1 -timeout 30m -v ./access -access.full -access.worlds=500
 
 mutants: postgres ## remove the rule of visibility from one place after the other, and see that it is noticed
-	$(GO) test -count=1 -timeout 60m -v -run 'TestMutants$$' ./access -access.mutants
+	$(GO) test -count=1 -timeout 60m -v -run 'TestMutants$$' ./access -access.mutants=.
 
 conformance: postgres ## outside judges against the running server
 	conformance/run.sh

@@ -26,6 +26,7 @@ type entry struct {
 type ledger struct {
 	acknowledged atomic.Int64 // writes
 	repeated     atomic.Int64 // that were sent again
+	away         atomic.Int64 // reads without an answer
 	wrong        atomic.Int64 // answers that should not have been
 
 	mu      sync.Mutex

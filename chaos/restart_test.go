@@ -37,6 +37,9 @@ func TestRestarts(t *testing.T) {
 			if n := c.repeated.Load(); n != 0 {
 				t.Errorf("%d requests failed and had to be sent again", n)
 			}
+			if n := c.away.Load(); n != 0 {
+				t.Errorf("%d reads failed", n)
+			}
 			c.settle()
 			for _, f := range c.followers {
 				if f.hints < r.times*r.copies/2 && r.copies == 1 {

@@ -35,6 +35,9 @@ func Backup(ctx context.Context, cfg safedriver.Config, program string, w io.Wri
 		if err != nil {
 			return err
 		}
+		if err := hold(ctx, tx, found.Tables); err != nil {
+			return err
+		}
 		found.Program = program
 		out := archive.NewWriter(w)
 		for _, t := range found.Tables {
@@ -51,6 +54,28 @@ func Backup(ctx context.Context, cfg safedriver.Config, program string, w io.Wri
 		return nil, fmt.Errorf("backup: %w", err)
 	}
 	return m, nil
+}
+
+// hold keeps changes of the schema waiting until the transaction ends, and fails if there was one since it began: what a table
+// held before it was written anew, or truncated, nobody can read.
+func hold(ctx context.Context, tx *sql.Tx, tables []archive.Table) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		names[i] = t.Name
+	}
+	if _, err := tx.ExecContext(ctx, "LOCK TABLE "+quoted(names...)+" IN ACCESS SHARE MODE"); err != nil {
+		return err
+	}
+	changed, err := rowsOf(ctx, tx, `SELECT relname FROM pg_class
+		WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relfilenode <> pg_relation_filenode(oid)`, // as it was, and as it is
+		func(name *string) []any { return []any{name} })
+	if err == nil && len(changed) > 0 {
+		err = fmt.Errorf("the schema was changed meanwhile (%s): try again", strings.Join(changed, ", "))
+	}
+	return err
 }
 
 // alone runs f in a transaction on a connection of its own, and commits.

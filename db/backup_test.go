@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -245,6 +247,40 @@ func TestBackupIsInNobodysWay(t *testing.T) {
 	close(goOn)
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// A change of the schema waits for a backup that has begun to read. One that came before it could is told: its table would be read
+// as if it were empty.
+func TestBackupAndChangesOfTheSchema(t *testing.T) {
+	t.Parallel()
+	cfg := dbtest.Config(t)
+	b := benchOf(t, cfg)
+	b.request(t, ann, image())
+	const change = "ALTER TABLE events ALTER message TYPE varchar(20000)" // which writes all of it anew
+	tried := false
+	m, err := db.Backup(t.Context(), cfg, "this program", io.Discard, func(string, int64, int64) {
+		if !tried {
+			tried = true
+			if _, err := b.sql.Exec("SET lock_timeout = '100ms'; " + change); safedriver.SQLState(err) != "55P03" {
+				t.Error("a change of the schema says ", err)
+			}
+		}
+	})
+	if err != nil || !tried {
+		t.Fatal(m, err, tried)
+	}
+	tx, err := b.sql.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("SELECT 1"); err != nil { // from here on it sees one moment
+		t.Fatal(err)
+	}
+	execute(t, b.sql, change)
+	if err := db.Hold(t.Context(), tx); err == nil || !strings.Contains(err.Error(), "(events): try again") {
+		t.Error("a change before the backup read anything says ", err)
 	}
 }
 

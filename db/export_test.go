@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"io/fs"
 	"reflect"
 	"strconv"
@@ -167,6 +168,15 @@ func (t *together[T]) count() int {
 // BreakBatches lets each batch of creates panic.
 func (s *Store) BreakBatches() {
 	s.batches.run = func(context.Context, []*creation) { panic("broken inside") }
+}
+
+// Hold is what a backup does before it reads its tables.
+func Hold(ctx context.Context, tx *sql.Tx) error {
+	m, err := describe(ctx, tx)
+	if err != nil {
+		return err
+	}
+	return hold(ctx, tx, m.Tables)
 }
 
 // RestoreTo restores by a program that knows these steps.

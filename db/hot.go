@@ -70,11 +70,11 @@ func (h *hot) text(key hotKey, build func() *bun.SelectQuery) string {
 // places from $1 on, and must let the visibility rule see to its requests. It reads outside of any transaction.
 func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
 	g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
-	err := s.readInto(ctx, a, &g, s.lookUp, what, build, args...)
+	err := s.readInto(ctx, a, &g, s.together, what, build, args...)
 	return g.requests, err
 }
 
-// carrier is how a prepared read is carried out: alone, or by lookUp.
+// carrier is how a prepared read is carried out: alone, or together with others.
 type carrier func(context.Context, safedriver.Reading) error
 
 // readInto is read with the gathering that takes the rows, and any carrier.

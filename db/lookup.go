@@ -11,12 +11,13 @@ import (
 // Lookups by id or secret that come while others are under way share the next round trip, which costs as much as they do: the
 // server and Postgres are woken once for all of them.
 const (
-	lookupSize = 32               // in one round trip
-	lookupTime = 20 * time.Second // longer than any statement may take
+	lookupSize = 32              // in one round trip
+	lookupTime = 2 * time.Second // for one: what takes longer is held up by something, and each is made alone
 )
 
-// lookupLanes keep as many of Postgres's processes at work as this program has processors, and leave connections for all else.
-func lookupLanes() int { return min(runtime.GOMAXPROCS(0), Connections/2) }
+// lookupLanes keep as many of Postgres's processes at work as this program has processors, and leave half of all connections for all
+// else: tokens have lanes of their own.
+func lookupLanes() int { return min(runtime.GOMAXPROCS(0), Connections/4) }
 
 // lookup is a prepared read on its way.
 type lookup struct {
@@ -26,16 +27,13 @@ type lookup struct {
 	err   error
 }
 
-// lookUp is alone for what finds little by an index: it goes together with others. The rows are given to r.Row when all are there.
-func (s *Store) lookUp(ctx context.Context, r safedriver.Reading) error {
+// lookUp is alone for what finds little by an index: it goes with others. The rows are given to r.Row when all are there.
+func (s *Store) lookUp(ctx context.Context, with *together[*lookup], r safedriver.Reading) error {
 	l := &lookup{query: r.Query, args: r.Args}
-	if err := s.lookups.do(ctx, l); err != nil {
+	if err := with.do(ctx, l); err != nil {
 		return err
 	}
-	switch state := safedriver.SQLState(l.err); {
-	case state == "55P03", state == "57014": // it has waited for as long as it may
-		return l.err
-	case l.err != nil: // it may be of another
+	if l.err != nil { // it may be of another
 		return s.alone(ctx, r)
 	}
 	for _, row := range l.rows {
@@ -44,6 +42,11 @@ func (s *Store) lookUp(ctx context.Context, r safedriver.Reading) error {
 		}
 	}
 	return nil
+}
+
+// together is lookUp with others of requests and versions.
+func (s *Store) together(ctx context.Context, r safedriver.Reading) error {
+	return s.lookUp(ctx, s.lookups, r)
 }
 
 // alone carries out a prepared read, outside of any transaction.

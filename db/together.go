@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -93,6 +94,7 @@ func (t *together[T]) leave(m *member[T]) {
 // lane carries out groups until nobody waits for it.
 func (t *together[T]) lane() {
 	for {
+		runtime.Gosched() // who is about to come, comes along
 		ctx, stop := context.WithTimeout(t.life, t.time)
 		next := t.next(stop)
 		if next == nil {

@@ -121,7 +121,7 @@ const bearer = "SELECT id, username, roles, providers, read_only, secret_hash, c
 func (s *Store) Bearer(ctx context.Context, secret string) (*imaging.Token, error) {
 	var t *imaging.Token
 	hash := []string{`\x` + hex.EncodeToString(imaging.HashSecret(secret))}
-	err := s.lookUp(ctx, safedriver.Reading{Query: bearer, Args: hash, Row: func(r safedriver.Row) error {
+	err := s.lookUp(ctx, s.bearers, safedriver.Reading{Query: bearer, Args: hash, Row: func(r safedriver.Row) error {
 		c := cells{row: r}
 		t = &imaging.Token{ID: c.id(), Username: c.text(), Roles: roles(c.texts()), Providers: c.numbers(),
 			ReadOnly: c.truth(), SecretHash: c.bytes(), CreatedAt: c.time(), ExpiresAt: orNil(&c, c.time), LastUsedAt: orNil(&c, c.time)}
