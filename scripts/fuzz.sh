@@ -12,7 +12,7 @@ if [ $# -eq 3 ]; then
 		*) time=500000x ;;
 		esac
 	fi
-	if ! out=$(go test -run '^$' -fuzz "^$3\$" -fuzztime "$time" -parallel 1 "$2" 2>&1); then
+	if ! out=$(go test -run '^$' -fuzz "^$3\$" -fuzztime "$time" -fuzzminimizetime 1s -parallel 1 "$2" 2>&1); then
 		printf 'fuzz %s %s: FAILED\n%s\n' "$2" "$3" "$out"
 		exit 255 # xargs stops
 	fi

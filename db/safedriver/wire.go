@@ -150,6 +150,7 @@ type Row string
 func (r *Row) Next() (value string, ok bool) {
 	rest := string(*r)
 	if len(rest) < 4 {
+		*r = "" // what is left is no value
 		return "", false
 	}
 	n := int(int32(uint32(rest[0])<<24 | uint32(rest[1])<<16 | uint32(rest[2])<<8 | uint32(rest[3])))
