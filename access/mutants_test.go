@@ -132,12 +132,10 @@ func mutantOverlook(site string, q *bun.SelectQuery, rule func(*bun.SelectQuery)
 }
 
 func mutantAll(site string, theirs rule) rule {
-	if os.Getenv("ACCESS_MUTANT") != site || theirs == nil {
-		return theirs
+	if theirs == nil {
+		return nil
 	}
-	return func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return theirs(q).WhereOr("TRUE") })
-	}
+	return func(q *bun.SelectQuery) *bun.SelectQuery { return mutantOverlook(site, q, theirs) }
 }
 
 func mutantAnyone(site string, a imaging.Actor) imaging.Actor {

@@ -157,7 +157,7 @@ func TestMedian(t *testing.T) {
 func TestQuotient(t *testing.T) {
 	t.Parallel()
 	over, under := cell{size: 1}, cell{size: 2}
-	b := &bench{samples: map[cell][]sample{over: {{P50: 9}, {P50: 1}, {P50: 4}}, under: {{P50: 3}, {P50: 1}, {P50: 2}}}}
+	b := &bench{samples: map[cell][]sample{over: {{P50: 9}, {P50: 1}, {P50: 7}, {P50: 4}}, under: {{P50: 3}, {P50: 1}, {P50: 0}, {P50: 2}}}}
 	if got, ok := b.quotient(quantity{over, latency}, quantity{under, latency}); got != 2 || !ok {
 		t.Errorf("got %g, %v", got, ok)
 	}

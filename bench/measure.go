@@ -135,7 +135,9 @@ func (b *bench) quotient(over, under quantity) (float64, bool) {
 	}
 	var all []float64
 	for i := range up {
-		all = append(all, over.of(up[i])/under.of(down[i]))
+		if by := under.of(down[i]); by > 0 { // the system tells processor time in steps
+			all = append(all, over.of(up[i])/by)
+		}
 	}
 	return middle(all)
 }

@@ -142,6 +142,20 @@ func (b bench) waits(t *testing.T) int {
 	return b.blocked(t)[0]
 }
 
+// begun is the process in which all that waited is carried out, once it is the only one that is held up.
+func (b bench) begun(t *testing.T, before []int, waiting func() int) (pid int) {
+	t.Helper()
+	eventually(t, "the next has begun, all others are gone", func() bool {
+		now := b.blocked(t)
+		if len(now) != 1 || slices.Contains(before, now[0]) || waiting() > 0 {
+			return false
+		}
+		pid = now[0]
+		return true
+	})
+	return pid
+}
+
 // outcome is what came of a create that goes on beside.
 type outcome struct {
 	v   *imaging.Version
@@ -199,10 +213,7 @@ func TestOneLeavesABatch(t *testing.T) {
 	for _, lane := range lanes {
 		<-lane
 	}
-	eventually(t, "the next has begun", func() bool {
-		now := b.blocked(t)
-		return b.CreatesWaiting() == 0 && len(now) == 1 && !slices.Contains(before, now[0])
-	})
+	b.begun(t, before, b.CreatesWaiting)
 	leave()
 	if o := <-leaves; o.err == nil {
 		t.Errorf("who left is told %v", o.v)

@@ -165,6 +165,9 @@ func (t *together[T]) count() int {
 	return len(t.waiting)
 }
 
+// LookupTime is what a round trip of lookups may take from now on. Nothing is looked up meanwhile.
+func (s *Store) LookupTime(most time.Duration) { s.lookups.time = most }
+
 // BreakBatches lets each batch of creates panic.
 func (s *Store) BreakBatches() {
 	s.batches.run = func(context.Context, []*creation) { panic("broken inside") }

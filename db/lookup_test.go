@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,6 +20,7 @@ func closed(t *testing.T) (b bench, lock func() *sql.Tx) {
 	cfg := dbtest.Config(t)
 	cfg.ConnParams = map[string]string{"lock_timeout": "5min", "statement_timeout": "5min"} // nothing else ends what waits
 	b = benchOf(t, cfg)
+	b.LookupTime(time.Hour) // likewise
 	return b, func() *sql.Tx {
 		t.Helper()
 		tx, err := b.sql.Begin()
@@ -108,17 +110,16 @@ func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
 		want = append(want, one)
 	}
 	tx := lock()
-	type outcome struct{ got []answer }
-	done := make(chan outcome, 1)
+	done := make(chan []answer, 1)
 	go func() {
 		got, _ := all(t.Context(), asked, ask)
-		done <- outcome{got}
+		done <- got
 	}()
 	eventually(t, "many wait", func() bool { return b.LookupsWaiting() >= asked-db.LookupLanes()*db.LookupSize })
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	same(t, want, (<-done).got)
+	same(t, want, <-done)
 }
 
 // A round trip goes on for those who stay, and ends when the last has left.
@@ -133,10 +134,7 @@ func TestLeavingALookup(t *testing.T) {
 	leaves, stays := b.lookUp(ctx, ann, v.ImageRequestID), b.lookUp(t.Context(), ann, v.ImageRequestID)
 	eventually(t, "both wait for the next", func() bool { return b.LookupsWaiting() == 2 })
 	leave()
-	eventually(t, "the next has begun, all others are gone", func() bool {
-		now := b.blocked(t)
-		return b.LookupsWaiting() == 0 && len(now) == 1 && !slices.Contains(before, now[0])
-	})
+	b.begun(t, before, b.LookupsWaiting)
 	leaveLate()
 	if f := <-leaves; f.err == nil {
 		t.Error("who left is told of ", f.node)
@@ -163,12 +161,8 @@ func TestLookupsWhoseConnectionDies(t *testing.T) {
 	}
 	eventually(t, "they wait", func() bool { return b.LookupsWaiting() == len(together) })
 	leave()
-	var now []int
-	eventually(t, "they are asked in one round trip", func() bool {
-		now = b.blocked(t)
-		return b.LookupsWaiting() == 0 && len(now) == 1 && !slices.Contains(before, now[0])
-	})
-	execute(t, b.sql, "SELECT pg_terminate_backend($1::int)", now[0])
+	pid := b.begun(t, before, b.LookupsWaiting)
+	execute(t, b.sql, "SELECT pg_terminate_backend($1::int)", pid)
 	eventually(t, "each is asked alone", func() bool { return len(b.blocked(t)) == db.Connections })
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
@@ -177,5 +171,48 @@ func TestLookupsWhoseConnectionDies(t *testing.T) {
 		if f := <-one; f.err != nil {
 			t.Error(f.err)
 		}
+	}
+}
+
+// Lookups whose round trip is held up are asked alone, each for as long as its caller likes, and leave the lanes to others.
+func TestLookupsThatAreHeldUp(t *testing.T) {
+	t.Parallel()
+	b, lock := closed(t)
+	b.LookupTime(time.Millisecond)
+	v := b.request(t, ann, image())
+	tx := lock()
+	var held []<-chan found
+	for range db.Connections {
+		held = append(held, b.lookUp(t.Context(), ann, v.ImageRequestID))
+	}
+	eventually(t, "each is asked alone", func() bool { return len(b.blocked(t)) == db.Connections })
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range held {
+		if f := <-one; f.err != nil {
+			t.Error(f.err)
+		}
+	}
+}
+
+// Who holds up lookups of image requests holds up nobody who signs in.
+func TestTokensWaitForNoLookup(t *testing.T) {
+	t.Parallel()
+	b, lock := closed(t)
+	v := b.request(t, ann, image())
+	secret, token, err := b.CreateToken(t.Context(), admin, imaging.Token{Username: "ann", Roles: []imaging.Role{imaging.Requester}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := lock()
+	leave := b.fill(t, v.ImageRequestID)
+	got, err := b.Bearer(t.Context(), secret)
+	if err != nil || got.ID != token.ID {
+		t.Error(got, err)
+	}
+	leave()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -228,7 +228,8 @@ func (c *cells) time() time.Time {
 
 func (c *cells) id() (id uuid.UUID) {
 	if c.values == nil {
-		if sent := c.sent(id); copy(id[:], sent) != len(id) {
+		sent := c.sent(id)
+		if copy(id[:], sent); len(sent) != len(id) {
 			c.fail(sent, id)
 		}
 		return id

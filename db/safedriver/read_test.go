@@ -14,12 +14,23 @@ import (
 )
 
 // texts reads the first column, which is text.
-func texts(ctx context.Context, pool *sql.DB, query string, args ...string) (read []string, err error) {
-	err = Read(ctx, pool, Reading{query, args, func(r Row) error {
-		text, _ := r.Next()
-		read = append(read, text)
-		return nil
-	}})
+func texts(ctx context.Context, pool *sql.DB, query string, args ...string) ([]string, error) {
+	read, err := several(ctx, pool, append([]string{query}, args...))
+	return read[0], err
+}
+
+// several reads the first columns of queries that go together, each with its arguments behind it.
+func several(ctx context.Context, pool *sql.DB, asked ...[]string) (read [][]string, err error) {
+	read = make([][]string, len(asked))
+	all := make([]Reading, len(asked))
+	for i, a := range asked {
+		all[i] = Reading{a[0], a[1:], func(r Row) error {
+			text, _ := r.Next()
+			read[i] = append(read[i], text)
+			return nil
+		}}
+	}
+	err = Read(ctx, pool, all...)
 	return read, err
 }
 
@@ -38,21 +49,6 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// several reads the first columns of queries that go together, each with an argument.
-func several(ctx context.Context, pool *sql.DB, asked ...[2]string) (read [][]string, err error) {
-	read = make([][]string, len(asked))
-	all := make([]Reading, len(asked))
-	for i, a := range asked {
-		all[i] = Reading{a[0], []string{a[1]}, func(r Row) error {
-			text, _ := r.Next()
-			read[i] = append(read[i], text)
-			return nil
-		}}
-	}
-	err = Read(ctx, pool, all...)
-	return read, err
-}
-
 // Queries that go together have each their own rows, whether they are prepared or not, and also if one has none. Behind one that fails
 // nothing is carried out, and the statements that were prepared before it stay.
 func TestReadSeveral(t *testing.T) {
@@ -61,23 +57,23 @@ func TestReadSeveral(t *testing.T) {
 	pool.SetMaxOpenConns(1)
 	const count, text = "SELECT n::text FROM generate_series(1, $1::int) AS n", "SELECT $1::text"
 	for range 3 {
-		got, err := several(t.Context(), pool, [2]string{count, "2"}, [2]string{text, "a"}, [2]string{count, "0"}, [2]string{count, "1"}, [2]string{text, "b"})
+		got, err := several(t.Context(), pool, []string{count, "2"}, []string{text, "a"}, []string{count, "0"}, []string{count, "1"}, []string{text, "b"})
 		if err != nil || fmt.Sprint(got) != "[[1 2] [a] [] [1] [b]]" {
 			t.Fatal(got, err)
 		}
 	}
 	const divide = "SELECT (1 / $1::int)::text"
-	got, err := several(t.Context(), pool, [2]string{text, "a"}, [2]string{divide, "1"}, [2]string{divide, "0"}, [2]string{"SELECT 'new' || $1", "b"})
+	got, err := several(t.Context(), pool, []string{text, "a"}, []string{divide, "1"}, []string{divide, "0"}, []string{"SELECT 'new' || $1", "b"})
 	if SQLState(err) != "22012" || fmt.Sprint(got) != "[[a] [1] [] []]" {
 		t.Error("a division by zero says ", got, err)
 	}
 	for range 2 { // what was behind it is prepared now
-		got, err = several(t.Context(), pool, [2]string{"SELECT 'new' || $1", "b"}, [2]string{divide, "1"})
+		got, err = several(t.Context(), pool, []string{"SELECT 'new' || $1", "b"}, []string{divide, "1"})
 		if err != nil || fmt.Sprint(got) != "[[newb] [1]]" {
 			t.Error(got, err)
 		}
 	}
-	if got, err := several(t.Context(), pool, [2]string{text, "a"}, [2]string{text, "a\x00b"}); !errors.Is(err, ErrText) {
+	if got, err := several(t.Context(), pool, []string{text, "a"}, []string{text, "a\x00b"}); !errors.Is(err, ErrText) {
 		t.Error("NUL says ", got, err)
 	}
 	if err := Read(t.Context(), pool, make([]Reading, statements+1)...); err == nil {
@@ -95,10 +91,10 @@ func TestReadManyNewOnes(t *testing.T) {
 	pool := safe(t, config())
 	pool.SetMaxOpenConns(1)
 	for round := range 3 {
-		var asked [][2]string
+		var asked [][]string
 		var want [][]string
 		for i := range statements {
-			asked = append(asked, [2]string{fmt.Sprintf("SELECT '%d of round %d: ' || $1", i, round), "x"})
+			asked = append(asked, []string{fmt.Sprintf("SELECT '%d of round %d: ' || $1", i, round), "x"})
 			want = append(want, []string{fmt.Sprintf("%d of round %d: x", i, round)})
 		}
 		for range 2 {
@@ -123,7 +119,7 @@ func TestReadSeveralWhenTheServerForgotOne(t *testing.T) {
 	const query = "SELECT text || $1 FROM read_several"
 	_, err := pool.Exec("CREATE TEMP TABLE read_several AS SELECT 'a' AS text")
 	must(t, err)
-	both := [][2]string{{"SELECT $1::text", "x"}, {query, "b"}}
+	both := [][]string{{"SELECT $1::text", "x"}, {query, "b"}}
 	_, err = several(t.Context(), pool, both...)
 	must(t, err)
 	_, err = pool.Exec("DEALLOCATE ALL")
@@ -159,7 +155,7 @@ func TestReadersGetTheirOwnRows(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, rand.N(3*time.Millisecond))
 				}
 				const query = "SELECT $1::text || left(pg_sleep(0.0005)::text, 0) FROM generate_series(1, 3)"
-				got, err := several(ctx, pool, [2]string{query, mine}, [2]string{query, mine + " again"})
+				got, err := several(ctx, pool, []string{query, mine}, []string{query, mine + " again"})
 				for i, want := range []string{mine, mine + " again"} {
 					if wrong := slices.ContainsFunc(got[i], func(text string) bool { return text != want }); wrong || err == nil && len(got[i]) != 3 {
 						t.Errorf("%s read %q", want, got[i])
