@@ -58,8 +58,8 @@ type serve struct {
 // Time limits of the HTTP server, and how long an orderly stop waits for what is under way.
 const (
 	headerTimeout  = 5 * time.Second
-	readTimeout    = 20 * time.Second // of a whole request, also of a body that nobody wants
-	writeTimeout   = 60 * time.Second
+	readTimeout    = 20 * time.Second                              // of a whole request, also of a body that nobody wants
+	writeTimeout   = readTimeout + auth.AnswerTime + headerTimeout // enough to say that the database says nothing
 	idleTimeout    = 2 * time.Minute
 	drainPatience  = 25 * time.Second // longer than a body may take
 	readyTime      = 2 * time.Second  // for the database to say that it is there

@@ -45,7 +45,7 @@ func (a *Authenticator) token(r *http.Request) (imaging.Token, error) {
 	if actor, ok := a.known[sha256.Sum256([]byte(secret))]; ok {
 		return imaging.Token{Username: actor.Username, Roles: actor.Roles, Providers: actor.Providers}, nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), OperationTime)
+	ctx, cancel := context.WithTimeout(r.Context(), tokenTime)
 	defer cancel()
 	t, err := a.store.Bearer(ctx, secret)
 	if err != nil {

@@ -11,9 +11,11 @@ import (
 
 // Limits of what is carried out.
 const (
-	OperationTime = 30 * time.Second // for one operation, whatever it asks
-	turnPatience  = 5 * time.Second  // for its turn
-	perPlace      = 8                // that wait for each one that is carried out
+	OperationTime = 30 * time.Second                         // for one operation, whatever it asks
+	turnPatience  = 5 * time.Second                          // for its turn
+	tokenTime     = 10 * time.Second                         // to find out whose a token is
+	AnswerTime    = turnPatience + tokenTime + OperationTime // from a request to its answer
+	perPlace      = 8                                        // that wait for each one that is carried out
 )
 
 // Turns bounds how many operations are carried out at once. Some more wait for their turn; who comes beyond that is told to

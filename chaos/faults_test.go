@@ -22,6 +22,8 @@ var faults = []fault{
 	{"termination of idle connections", (*crew).terminateIdle},
 	{"reset in mid-transaction", (*crew).resetInTransaction},
 	{"statement cut off before the server has it", (*crew).cutBeforeInsert},
+	{"read cut off before the server has it", (*crew).cutBeforeRead},
+	{"read cut off before its answer", (*crew).cutAfterRead},
 	{"cut before COMMIT", (*crew).cutBeforeCommit},
 	{"cut after COMMIT", (*crew).cutAfterCommit},
 	{"black hole", (*crew).blackHole},
@@ -115,8 +117,10 @@ func (c *crew) cuts(arm func(statement string) <-chan struct{}, statement string
 	}
 }
 
-// cutBeforeInsert cuts where a prepared statement writes, which the driver calls write-1 and so on.
+// cutBeforeInsert cuts where a prepared statement writes, which the driver calls write-1 and so on; those that read are read-1.
 func (c *crew) cutBeforeInsert() { c.cuts(c.proxy.CutBefore, "write-") }
+func (c *crew) cutBeforeRead()   { c.cuts(c.proxy.CutBefore, "read-") }
+func (c *crew) cutAfterRead()    { c.cuts(c.proxy.CutAfter, "read-") }
 func (c *crew) cutBeforeCommit() { c.cuts(c.proxy.CutBefore, "COMMIT") }
 func (c *crew) cutAfterCommit()  { c.cuts(c.proxy.CutAfter, "COMMIT") }
 

@@ -18,6 +18,7 @@ type proxy struct {
 	cfg     Config
 	cutOn   atomic.Pointer[string] // when the client says this ...
 	hold    bool                   // ... the answer is held back for ever, or else the line is cut
+	more    atomic.Pointer[string] // is said behind what the server says next
 	answers atomic.Int64           // bytes the server sent, as far as they came
 }
 
@@ -75,7 +76,11 @@ func (p *proxy) line(ctx context.Context, client net.Conn, to string) {
 				continue
 			}
 			p.answers.Add(int64(n))
-			if _, err := client.Write(buf[:n]); err != nil {
+			said := buf[:n]
+			if more := p.more.Swap(nil); more != nil {
+				said = append(said, *more...)
+			}
+			if _, err := client.Write(said); err != nil {
 				return
 			}
 		}

@@ -237,3 +237,27 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// What is said behind the answer to a prepared write would be taken for the answer to what comes next in its transaction.
+func TestMoreThanWasAskedFor(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{"C\x00\x00\x00\x0fINSERT 0 1\x00Z\x00\x00\x00\x05T", "C\x00\x00\x00\x0fINS"} {
+		p, table := newProxy(t), newTable(t)
+		db := safe(t, p.cfg)
+		tx, err := db.Begin()
+		must(t, err)
+		p.more.Store(&more)
+		if _, err := tx.ExecContext(Prepared(t.Context()), "INSERT INTO "+table+" VALUES ('x')"); !errors.Is(err, errMore) {
+			t.Errorf("with %q behind it, the insert said %v", more, err)
+		}
+		if err := tx.Commit(); !errors.Is(err, driver.ErrBadConn) {
+			t.Error("commit said ", err)
+		}
+		if n := count(t, table); n != 0 {
+			t.Error("rows: ", n)
+		}
+		if wrong := usable(db); wrong != "" {
+			t.Error(wrong)
+		}
+	}
+}
