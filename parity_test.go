@@ -102,10 +102,10 @@ WITH asked AS MATERIALIZED (
   FROM shown
 )
 INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, ip_address, provider_id, software, sys, exclude,
-  requested_by, authors, start_date, status, name, end_date, decided_by, decided_at, decision, question, questioned_by, questioned_at,
+  requested_by, authors, start_date, status, name, visibility, end_date, decided_by, decided_at, decision, question, questioned_by, questioned_at,
   lease_token, lease_holder, lease_seconds, lease_expires_at, failure_code, failure_message, failure_retryable)
 SELECT version, id, 1, CASE status WHEN 'COMPLETED' THEN 'image ' || n ELSE version::text END, '1', '', instance, '10.0.0.1', n % 2 + 1, '', 'sys', '/secret',
-  owner, ARRAY[owner], start_date, status, name, CASE WHEN status IN ('DENIED', 'CANCELLED', 'FAILED') THEN start_date END, 'reviewer', start_date, 'because', 'why?', 'reviewer', start_date,
+  owner, ARRAY[owner], start_date, status, name, visibility, CASE WHEN status IN ('DENIED', 'CANCELLED', 'FAILED') THEN start_date END, 'reviewer', start_date, 'because', 'why?', 'reviewer', start_date,
   CASE status WHEN 'IMAGING' THEN gen_random_uuid() END, CASE status WHEN 'IMAGING' THEN 'worker' END, CASE status WHEN 'IMAGING' THEN 60 END, CASE status WHEN 'IMAGING' THEN start_date END,
   CASE status WHEN 'FAILED' THEN 'CODE' END, CASE status WHEN 'FAILED' THEN 'It failed.' END, CASE status WHEN 'FAILED' THEN true END
 FROM shown`)

@@ -102,6 +102,9 @@ func (w *world) settle(t *testing.T, guests ...*guest) {
 		}
 		r["search_text"] = searchText(g.name, r["tags"].([]string)[0])
 		v["provider_id"], v["requested_by"], v["authors"], v["start_date"] = g.provider, g.owner, []string{g.owner}, began
+		if v["end_date"] != nil {
+			v["end_date"] = began.Add(time.Hour)
+		}
 		requests, versions = append(requests, r), append(versions, v)
 		for seq := range 2 {
 			events = append(events, map[string]any{"image_request_id": g.request, "seq": seq + 1, "at": asked, "actor": g.owner, "action": "EDITED", "message": nil, "changes": map[string]any{}})

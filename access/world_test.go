@@ -83,7 +83,7 @@ func searchText(name, tag string) string {
 
 func (p place) versionRow() map[string]any {
 	v := map[string]any{
-		"id": p.version, "image_request_id": p.request, "name": p.name, "ordinal": 1, "alias": p.version, "version": "1", "change_log": "", "instance": p.instance,
+		"id": p.version, "image_request_id": p.request, "name": p.name, "visibility": p.visibility, "ordinal": 1, "alias": p.version, "version": "1", "change_log": "", "instance": p.instance,
 		"ip_address": "10.0.0.1", "provider_id": 1, "software": "R", "sys": "fstab", "exclude": "/root/.ssh", "requested_by": "owner", "authors": []string{"owner"},
 		"start_date": asked, "status": p.status, "decided_by": "reviewer", "decided_at": asked, "decision": "fine", "questioned_by": "reviewer",
 		"questioned_at": asked, "question": "Which disk?", "excluded": []string{"/root/.ssh"}, "imaging_started": asked, "attempt": 1,

@@ -75,9 +75,9 @@ func (h bare) create(r *http.Request, user string) ([]byte, error) {
 			request, in.Name, in.Description, in.Tags, user, in.Visibility, now, status, in.Instance, in.Provider, spelt.SearchText); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, ip_address, provider_id, software, sys, exclude, requested_by, authors, start_date, status, name)
-			VALUES ($1, $2, 1, $3, '1', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-			version, request, version.String(), in.ChangeLog, in.Instance, in.IPAddress, in.Provider, in.Software, in.Sys, in.Exclude, user, []string{user}, now, status, in.Name); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, ip_address, provider_id, software, sys, exclude, requested_by, authors, start_date, status, name, visibility)
+			VALUES ($1, $2, 1, $3, '1', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+			version, request, version.String(), in.ChangeLog, in.Instance, in.IPAddress, in.Provider, in.Software, in.Sys, in.Exclude, user, []string{user}, now, status, in.Name, in.Visibility); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, "INSERT INTO events (image_request_id, version_id, seq, at, actor, action, to_status, changes) VALUES ($1, $2, 1, $3, $4, 'REQUESTED', $5, $6)",

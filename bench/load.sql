@@ -47,11 +47,11 @@ SELECT id, name, CASE WHEN n % 3 = 0 THEN 'https://icons.example.org/' || n % 50
 FROM made ORDER BY n;
 
 INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, ip_address, provider_id, software, sys, exclude,
-  requested_by, authors, start_date, end_date, status, name, decided_by, decided_at, decision, questioned_by, questioned_at, question,
+  requested_by, authors, start_date, end_date, status, name, visibility, decided_by, decided_at, decision, questioned_by, questioned_at, question,
   attempt, imaging_started, imaging_ended, failure_code, failure_message, failure_retryable)
 SELECT v.id, made.id, ordinal, CASE WHEN state = 'COMPLETED' THEN 'img-' || md5(v.id::text) ELSE v.id::text END, ordinal::text, '', pg_temp.instance(n, ordinal),
   '10.' || n % 250 || '.' || n / 250 % 250 || '.7', provider_id, 'R 4.3, Python 3.11, ' || md5(n::text), '/etc', E'/tmp\n/home/*/.cache',
-  created_by, ARRAY[created_by], begins, CASE WHEN state IN ('DENIED', 'CANCELLED', 'FAILED') THEN begins + interval '2 hours' END, state, name,
+  created_by, ARRAY[created_by], begins, CASE WHEN state IN ('DENIED', 'CANCELLED', 'FAILED') THEN begins + interval '2 hours' END, state, name, visibility,
   CASE WHEN state IN ('DENIED', 'APPROVED', 'FAILED', 'COMPLETED') THEN 'reviewer' END, CASE WHEN state IN ('DENIED', 'APPROVED', 'FAILED', 'COMPLETED') THEN begins + interval '1 hour' END,
   CASE WHEN state = 'DENIED' THEN 'Too large.' END,
   CASE WHEN state = 'NEEDS_INFO' THEN 'reviewer' END, CASE WHEN state = 'NEEDS_INFO' THEN begins + interval '1 hour' END, CASE WHEN state = 'NEEDS_INFO' THEN 'What for?' END,

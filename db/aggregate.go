@@ -37,9 +37,8 @@ func (p *picked) with(q *bun.SelectQuery) *bun.SelectQuery {
 // fromRanked is from for the requests of the versions whose keys and places the query selects: behind each version of those
 // is its rank among them.
 func (p *picked) fromRanked(idb bun.IDB, keys *bun.SelectQuery, o imaging.Order) *bun.SelectQuery {
-	direction := bun.Safe(o.Direction)
 	ranked := idb.NewSelect().TableExpr("(?) AS page", keys).ColumnExpr("page.id, page.image_request_id").
-		ColumnExpr("row_number() OVER (ORDER BY page.place ?, page.id ?) AS rank", direction, direction)
+		ColumnExpr("row_number() OVER (ORDER BY ?) AS rank", bun.Safe(ordering("page", o)))
 	return p.from(idb).ColumnExpr("ranked.rank").WithQuery(bun.NewWithQuery("ranked", ranked).Materialized()).
 		Join("LEFT JOIN ranked ON ranked.id = version.id").Where("image_request.id IN (SELECT image_request_id FROM ranked)").
 		OrderExpr("image_request.id, version.ordinal")

@@ -27,8 +27,8 @@ func TestLargeBackup(t *testing.T) {
 		for _, rows := range []string{
 			`INSERT INTO image_requests SELECT md5('r' || n)::uuid, 'Image ' || n, NULL, 'A description of some length, as people write it, number ' || n, '{a,b}',
 				'user' || n % 1000, 'PUBLIC', '{}', now() - n * interval '1 minute', NULL, 5, 0, 'COMPLETED', md5('i' || n)::uuid, 1, 'image ' || n, 1 FROM generate_series($1::int, $2::int) n`,
-			`INSERT INTO versions (id, image_request_id, name, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, authors, start_date, status, decided_at)
-				SELECT md5('v' || n)::uuid, md5('r' || n)::uuid, 'Image ' || n, 1, 'alias' || n, '1', '', md5('i' || n)::uuid, 1, 'R 4.2, Python', '', '/root/.ssh', 'user' || n % 1000,
+			`INSERT INTO versions (id, image_request_id, name, visibility, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, authors, start_date, status, decided_at)
+				SELECT md5('v' || n)::uuid, md5('r' || n)::uuid, 'Image ' || n, 'PUBLIC', 1, 'alias' || n, '1', '', md5('i' || n)::uuid, 1, 'R 4.2, Python', '', '/root/.ssh', 'user' || n % 1000,
 				ARRAY['user' || n % 1000], now() - n * interval '1 minute', 'COMPLETED', now() FROM generate_series($1::int, $2::int) n`,
 			`INSERT INTO events (image_request_id, version_id, seq, at, actor, action, to_status, changes) SELECT md5('r' || n)::uuid, md5('v' || n)::uuid, s, now(), 'user' || n % 1000,
 				'REQUESTED', 'PENDING', jsonb_build_object('description', jsonb_build_object('from', null, 'to', repeat('text ', 25)))

@@ -18,9 +18,9 @@ const (
 	goodProvider = "INSERT INTO providers VALUES (1, 'one', true, false), (2, 'two', true, false)"
 	goodRequest  = `INSERT INTO image_requests VALUES ('00000000-0000-0000-0000-000000000001', 'n', NULL, '', '{}', 'ann', 'PUBLIC', '{}',
 		now(), NULL, 1, 0, 'PENDING', '00000000-0000-0000-0000-00000000000f', 1, '')`
-	goodVersion = `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, authors, start_date, status, name)
+	goodVersion = `INSERT INTO versions (id, image_request_id, ordinal, alias, version, change_log, instance, provider_id, software, sys, exclude, requested_by, authors, start_date, status, name, visibility)
 		VALUES ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000001', 1, '00000000-0000-0000-0000-000000000002', '1', '',
-		'00000000-0000-0000-0000-00000000000f', 1, '', '', '', 'ann', '{ann}', now(), 'PENDING', 'n')`
+		'00000000-0000-0000-0000-00000000000f', 1, '', '', '', 'ann', '{ann}', now(), 'PENDING', 'n', 'PUBLIC')`
 	goodEvent = `INSERT INTO events (image_request_id, seq, at, actor, action, changes) VALUES ('00000000-0000-0000-0000-000000000001', 1, now(), '', 'X', '{}')`
 	goodKey   = `INSERT INTO idempotency_keys VALUES ('ann', 'k', sha256(''), '00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000002')`
 	goodToken = `INSERT INTO tokens VALUES ('00000000-0000-0000-0000-000000000003', 'ann', '{WORKER}', '{1}', sha256(''), now(), NULL, NULL)`
@@ -41,12 +41,13 @@ func badRows() map[string][]string {
 			"tags = NULL", "tags = '{{a},{b}}'", "tags = '{a,NULL}'", "tags = array_fill('x'::text, ARRAY[65])", "provider_id = 99",
 			"visibility = 'USERS', shared_with = '{{a},{b}}'", "visibility = 'USERS', shared_with = '{NULL}'",
 			"visibility = 'USERS', shared_with = array_fill('x'::text, ARRAY[201])",
-			"visibility = 'USERS'", "shared_with = '{bob}'", "visibility = 'PRIVATE', shared_with = '{bob}'",
+			"visibility = 'USERS'", "shared_with = '{bob}'", "visibility = 'PRIVATE', shared_with = '{bob}'", "end_date = start_date - interval '1 microsecond'",
 		},
 		"versions": {
 			"ordinal = 0", "alias = 'image'", "alias = ''", "status = 'COMPLETED', decided_at = now(), alias = ''", "version = ''", "status = 'DONE'", "provider_id = 99",
 			"decided_by = ''", "questioned_by = ''", "question = ''", "attempt = -1", "attempt = NULL", "percent = -1", "percent = 101", "cancel_requested = NULL",
 			"excluded = '{{a},{b}}'", "excluded = '{NULL}'", "failure_code = ''", "failure_message = ''",
+			"status = 'CANCELLED', end_date = start_date - interval '1 microsecond'",
 			"status = 'CANCELLED'", "status = 'APPROVED'", "status = 'NEEDS_INFO'", "status = 'IMAGING', decided_at = now()",
 			"status = 'COMPLETED', alias = 'image'", "status = 'NEEDS_INFO', question = 'x', questioned_by = 'r'", "status = 'NEEDS_INFO', question = 'x', questioned_at = now()",
 			"status = 'DENIED', end_date = now()", "status = 'DENIED', decided_by = 'r', decided_at = now(), decision = 'no'",

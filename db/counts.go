@@ -30,7 +30,7 @@ func tallyOf(table string, a imaging.Actor, f *imaging.Filter) tally {
 // tallied tells whether a list can be counted so.
 func tallied(table string, a imaging.Actor, f *imaging.Filter) bool {
 	kept := imaging.Filter{Status: f.Status, Provider: f.Provider, Ended: f.Ended, Visibility: f.Visibility}
-	return onlyHas(f, kept) && (table == requestTable || a.Staff() && f.Visibility == nil)
+	return onlyHas(f, kept)
 }
 
 // parts are queries that each answer rows of a start date and how many there are (below zero: too many were counted); their

@@ -53,14 +53,15 @@ func invalid(field, message string) error {
 	return e
 }
 
-// orderValue tells whether the value can be compared with the column: anybody can compute a checksum.
+// orderValue tells whether the value can be compared with the columns: anybody can compute a checksum.
 func orderValue(field imaging.OrderField, value string) bool {
 	switch field {
 	case imaging.ByStartDate, imaging.ByCreation:
 		micros, err := strconv.ParseInt(value, 10, 64)
 		return err == nil && imaging.StorableTime(time.UnixMicro(micros))
 	case imaging.ByStatus:
-		return imaging.Status(value).Valid()
+		status, moment, _ := strings.Cut(value, " ")
+		return imaging.Status(status).Valid() && orderValue(imaging.ByStartDate, moment)
 	case imaging.BySeq:
 		_, err := strconv.ParseInt(value, 10, 32)
 		return err == nil
@@ -72,54 +73,59 @@ func orderValue(field imaging.OrderField, value string) bool {
 	}
 }
 
-// column is the column of an order.
-func column(table string, field imaging.OrderField) string {
+// orderColumns are what a list is ordered by. No two of its rows have all of them in common.
+func orderColumns(field imaging.OrderField) []string {
 	switch field {
 	case imaging.ByName:
-		return table + ".name"
+		return []string{"name", "id"}
 	case imaging.ByStatus:
-		return table + ".status"
-	case imaging.BySeq:
-		return table + ".seq"
+		return []string{"status", "start_date", "id"}
+	case imaging.BySeq: // of one request
+		return []string{"seq"}
 	case imaging.ByCreation:
-		return table + ".created_at"
+		return []string{"created_at", "id"}
 	default:
-		return table + ".start_date"
+		return []string{"start_date", "id"}
 	}
 }
 
-// sqlValue is a cursor's value as an argument.
-func sqlValue(field imaging.OrderField, value string) any {
-	n, _ := strconv.ParseInt(value, 10, 64) // decodeCursor has seen that it is a number
+// orderValues are a cursor's values of these columns, as arguments. decodeCursor has seen that they can be.
+func orderValues(field imaging.OrderField, value string, id uuid.UUID) []any {
+	moment := func(micros string) time.Time { return time.UnixMicro(number(micros)).UTC() }
 	switch field {
-	case imaging.ByStartDate, imaging.ByCreation:
-		return time.UnixMicro(n).UTC()
-	case imaging.BySeq, imaging.ByID:
-		return n
+	case imaging.ByStatus:
+		status, micros, _ := strings.Cut(value, " ")
+		return []any{status, moment(micros), id}
+	case imaging.BySeq:
+		return []any{number(value)}
+	case imaging.ByName:
+		return []any{value, id}
 	default:
-		return value
+		return []any{moment(value), id}
 	}
+}
+
+func number(digits string) int64 {
+	n, _ := strconv.ParseInt(digits, 10, 64)
+	return n
 }
 
 func requestValue(r *imaging.ImageRequest, field imaging.OrderField) string {
-	switch field {
-	case imaging.ByName:
-		return r.Name
-	case imaging.ByStatus:
-		return string(r.Status)
-	default:
-		return strconv.FormatInt(r.StartDate.UnixMicro(), 10)
-	}
+	return valueOf(field, r.Name, r.Status, r.StartDate)
 }
 
 func versionValue(v *imaging.Version, field imaging.OrderField) string {
-	switch field {
+	return valueOf(field, v.ImageRequest.Name, v.Status, v.StartDate)
+}
+
+func valueOf(field imaging.OrderField, name string, status imaging.Status, start time.Time) string {
+	switch micros := strconv.FormatInt(start.UnixMicro(), 10); field {
 	case imaging.ByName:
-		return v.ImageRequest.Name
+		return name
 	case imaging.ByStatus:
-		return string(v.Status)
+		return string(status) + " " + micros
 	default:
-		return strconv.FormatInt(v.StartDate.UnixMicro(), 10)
+		return micros
 	}
 }
 

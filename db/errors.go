@@ -60,7 +60,7 @@ func (s *Store) translate(err error) error {
 // from a transaction whose caller went away.
 var lost = []error{
 	context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, driver.ErrBadConn, sql.ErrConnDone, sql.ErrTxDone,
-	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, safedriver.ErrCommitUnknown,
+	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, safedriver.ErrCommitUnknown, safedriver.ErrMore,
 }
 
 // away tells whether the error is one of them, or the network's.

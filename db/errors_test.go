@@ -89,6 +89,7 @@ func TestTranslateOthers(t *testing.T) {
 		{net.ErrClosed, imaging.Unavailable},
 		{&net.OpError{Op: "dial", Err: errors.New("refused")}, imaging.Unavailable},
 		{safedriver.ErrCommitUnknown, imaging.Unavailable},
+		{safedriver.ErrMore, imaging.Unavailable},
 		{safedriver.ErrAborted, imaging.Internal},
 		{safedriver.ErrText, imaging.Internal},
 		{errors.New("the raw words"), imaging.Internal},

@@ -22,7 +22,7 @@ import (
 var (
 	EncodeCursor = encodeCursor
 	DecodeCursor = decodeCursor
-	SQLValue     = sqlValue
+	OrderValues  = orderValues
 	ErrNested    = errNested
 	DemoAlias    = demoAlias
 	DemoInstance = demoInstance

@@ -14,7 +14,7 @@ func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
 	if !l.narrow(c.reading.Field) {
 		return onward
 	}
-	q, direction := idb.NewSelect().ColumnExpr("page.*"), bun.Safe(c.reading.Direction)
+	q := idb.NewSelect().ColumnExpr("page.*")
 	var pages *bun.SelectQuery
 	var tooMany []string // of the sides so far
 	for _, side := range l.sides(idb, c) {
@@ -24,8 +24,8 @@ func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
 		}
 		q = q.WithQuery(bun.NewWithQuery("all_"+side.name, side.all).Materialized()). // planned as if all of it were wanted
 												With(few, idb.NewSelect().TableExpr("all_"+side.name).Limit(int64(most)+1))
-		page := idb.NewSelect().ColumnExpr("few.*").TableExpr("(?) AS few", side.wanted).
-			OrderExpr("few.place ?, few.id ?", direction, direction).Offset(int64(c.offset)).Limit(int64(c.n) + 1)
+		page := orderBy(idb.NewSelect().ColumnExpr("few.*").TableExpr("(?) AS few", side.wanted), "few", c.reading).
+			Offset(int64(c.offset)).Limit(int64(c.n) + 1)
 		for _, many := range tooMany {
 			page = page.Where(many)
 		}
@@ -61,10 +61,10 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 	each := func(few string, wanted *bun.SelectQuery) *bun.SelectQuery {
 		return idb.NewSelect().TableExpr("? AS few CROSS JOIN LATERAL (? OFFSET 0) AS wanted", bun.Safe(few), wanted)
 	}
-	if len(c.bounds) > 0 {
+	if byDates := c.reading.Field != imaging.ByName && (f.StartedFrom != nil || f.StartedBefore != nil || f.EndsBefore != nil); byDates || len(c.bounds) > 0 {
 		sides = append(sides, side{
 			name:   ahead,
-			all:    l.within(c, l.from(idb)).ColumnExpr(l.table + ".id"),
+			all:    idb.NewSelect().TableExpr("(?) AS along", l.along(idb, c, 0)).ColumnExpr("along.id"),
 			wanted: each("few_"+ahead, l.keys(wanted(idb, l.table, l.actor, f), c).Where(l.table+".id = few.id")).ColumnExpr("wanted.*"),
 		})
 	}
@@ -82,8 +82,7 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 		all:    l.beyondIndexes(idb, c, versions()),
 		wanted: each("few_versions", requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
 	}
-	ofVersions := f.IDs != nil || f.Status != nil || f.Provider != nil || f.Instance != nil || f.Ended != nil && *f.Ended ||
-		f.StartedFrom != nil || f.StartedBefore != nil || f.EndsFrom != nil || f.EndsBefore != nil
+	ofVersions := f.IDs != nil || f.Status != nil || f.Provider != nil || f.Instance != nil || l.dated() || f.StartedFrom != nil || f.StartedBefore != nil
 	ofOthers := l.owner() != nil || f.ImageRequest != nil || f.Search != nil || len(f.Tags) > 0
 	switch {
 	case f.IDs != nil || f.Instance != nil || ofVersions && !ofOthers && f.Visibility == nil:
@@ -100,9 +99,15 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 func (l list) within(c *cut, q *bun.SelectQuery) *bun.SelectQuery {
 	q = c.within(q)
 	if c.reading.Field == imaging.ByStartDate {
-		q = equal(equal(q, l.table+".start_date >= ?", l.f.StartedFrom), l.table+".start_date < ?", l.f.StartedBefore)
+		q = l.withinDates(q)
 	}
 	return q
+}
+
+// withinDates leaves in rows what has started by the dates of the filter. Nothing ends before it has started.
+func (l list) withinDates(q *bun.SelectQuery) *bun.SelectQuery {
+	q = equal(equal(q, l.table+".start_date >= ?", l.f.StartedFrom), l.table+".start_date < ?", l.f.StartedBefore)
+	return equal(q, l.table+".start_date < ?", l.f.EndsBefore)
 }
 
 // beyondIndexes leaves in keys what lies within the bounds of the cut, so that Postgres does not look for that by an index: there is much of it.
@@ -112,7 +117,7 @@ func (l list) beyondIndexes(idb bun.IDB, c *cut, keys *bun.SelectQuery) *bun.Sel
 	}
 	q := idb.NewSelect().TableExpr("(? OFFSET 0) AS gathered", keys)
 	for _, b := range c.bounds {
-		q = q.Where("(gathered.place, gathered.id) "+b.op+" (?, ?)", b.value, b.id)
+		q = beside(q, "gathered", orderColumns(c.reading.Field), b)
 	}
 	return q
 }

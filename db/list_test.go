@@ -372,8 +372,8 @@ func (w *world) store(rt *rapid.T) {
 	}
 }
 
-// All versions of a request that gets another name are found in its place by that name.
-func TestVersionsGoByTheNameOfTheirRequest(t *testing.T) {
+// All versions of a request that gets another name are found in its place by that name; and they are counted by its visibility.
+func TestVersionsFollowTheirRequest(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	first := b.request(t, ann, image())
@@ -385,5 +385,11 @@ func TestVersionsGoByTheNameOfTheirRequest(t *testing.T) {
 	}
 	if n := one[int](t, b.sql, "SELECT count(*) FROM versions WHERE name = 'Zebra'"); n != 2 {
 		t.Errorf("%d versions have the name", n)
+	}
+	if _, err := b.EditImageRequest(t.Context(), ann, imaging.EditImageRequestInput{ImageRequest: first.ImageRequestID, Visibility: new(imaging.Private)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := one[int](t, b.sql, "SELECT count(*) FROM versions WHERE name = 'Zebra' AND visibility = 'PRIVATE'"); n != 2 {
+		t.Errorf("%d versions have the name and the visibility", n)
 	}
 }

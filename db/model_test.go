@@ -112,7 +112,7 @@ func requestKey(r *imaging.ImageRequest, f imaging.OrderField) key {
 	case imaging.ByName:
 		return key{text: r.Name, id: r.ID}
 	case imaging.ByStatus:
-		return key{text: string(r.Status), id: r.ID}
+		return key{text: string(r.Status), moment: r.StartDate, id: r.ID}
 	default:
 		return key{moment: r.StartDate, id: r.ID}
 	}
@@ -123,7 +123,7 @@ func versionKey(v *imaging.Version, f imaging.OrderField) key {
 	case imaging.ByName:
 		return key{text: v.ImageRequest.Name, id: v.ID}
 	case imaging.ByStatus:
-		return key{text: string(v.Status), id: v.ID}
+		return key{text: string(v.Status), moment: v.StartDate, id: v.ID}
 	default:
 		return key{moment: v.StartDate, id: v.ID}
 	}
@@ -131,7 +131,7 @@ func versionKey(v *imaging.Version, f imaging.OrderField) key {
 
 // compare tells which of two places comes first in a list of this order.
 func compare(o imaging.Order, a, b key) int {
-	n := cmp.Or(a.moment.Compare(b.moment), cmp.Compare(a.text, b.text), bytes.Compare(a.id[:], b.id[:]))
+	n := cmp.Or(cmp.Compare(a.text, b.text), a.moment.Compare(b.moment), bytes.Compare(a.id[:], b.id[:]))
 	if o.Direction == imaging.Desc {
 		return -n
 	}

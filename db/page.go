@@ -98,7 +98,9 @@ func (s *Store) holds(ctx context.Context, l list, c *cut) (bool, error) {
 
 // keys are what tells rows of a list apart, and their places in it.
 func (l list) keys(q *bun.SelectQuery, c *cut) *bun.SelectQuery {
-	q = q.ColumnExpr(l.table + ".id, " + column(l.table, c.reading.Field) + " AS place")
+	for _, column := range orderColumns(c.reading.Field) {
+		q = q.ColumnExpr(l.table + "." + column)
+	}
 	if l.table == versionTable {
 		return q.ColumnExpr("version.image_request_id")
 	}

@@ -25,7 +25,10 @@ import (
 	"imagerequests/imaging"
 )
 
-var allLists = flag.Bool("lists.full", false, "read each list there is, at a million image requests, and tell how long that takes")
+var (
+	allLists  = flag.Bool("lists.full", false, "read each list there is, at a million image requests, and tell how long that takes")
+	keepLists = flag.String("lists.keep", "", "folder that keeps the database of -lists.full, for the next time")
+)
 
 // reading is a page of a list as somebody asks for it.
 type reading struct {
@@ -46,11 +49,11 @@ func (r reading) String() string {
 }
 
 // apart tells whether what is wanted may lie far from where the page begins though there is much of it, as docs/pagination.md tells:
-// what ended before a day, in any order by age; and in an order by status, where all that is completed comes in one piece, the
-// oldest first, and has hardly ever ended.
+// what ended before a day, in any order by age; and in an order by status, where all that is completed comes in one piece
+// and has hardly ever ended.
 func (r reading) apart() bool {
 	f := r.f
-	return f.EndsBefore != nil || r.order.Field == imaging.ByStatus && (f.Ended != nil && *f.Ended || f.StartedFrom != nil || f.StartedBefore != nil || f.EndsFrom != nil)
+	return f.EndsBefore != nil || r.order.Field == imaging.ByStatus && (f.Ended != nil && *f.Ended || f.EndsFrom != nil)
 }
 
 // No list of the schema is read by looking at its whole table, or at more rows than a page may cost, whatever it is filtered
@@ -79,22 +82,27 @@ func TestNoListIsReadByItsTable(t *testing.T) {
 			})
 		}
 		if *allLists {
-			began := time.Now()
-			if err := l.read(t, l.Store, r); err != nil {
-				t.Fatal(err)
-			}
-			d := time.Since(began)
 			kinds := []string{"each list"}
 			if strings.Contains(r.what, " and ") {
 				kinds = []string{"lists with two filters"}
 			} else {
 				kinds = append(kinds, r.what)
 			}
-			for _, kind := range kinds {
-				if len(took[kind]) == 0 || d > slices.Max(took[kind]) {
-					slowest[kind] = r
+			for range 3 {
+				began := time.Now()
+				if err := l.read(t, l.Store, r); err != nil {
+					t.Fatal(err)
 				}
-				took[kind] = append(took[kind], d)
+				d := time.Since(began)
+				if d > 20*time.Millisecond {
+					t.Logf("%.1f ms: %v", ms(d), r)
+				}
+				for _, kind := range kinds {
+					if len(took[kind]) == 0 || d > slices.Max(took[kind]) {
+						slowest[kind] = r
+					}
+					took[kind] = append(took[kind], d)
+				}
 			}
 		}
 	}
@@ -129,18 +137,30 @@ func newLibrary(t *testing.T) *library {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	l := &library{bench: b, Conn: conn, rnd: rand.New(rand.NewPCG(7, 0)), places: map[string]string{}}
-	l.load(t, size)
+	switch n := one[int](t, l.sql, "SELECT count(*) FROM image_requests"); n {
+	case 0:
+		l.load(t, size)
+	case size: // kept
+	default:
+		t.Fatalf("%s holds %d image requests, not %d: remove it", *keepLists, n, size)
+	}
 	return l
 }
 
 // largeBench is a store on a Postgres of its own that has the memory for a million image requests.
 func largeBench(t *testing.T) bench {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "lists")
-	if err != nil {
+	dir := *keepLists
+	if dir == "" {
+		made, err := os.MkdirTemp("", "lists")
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = made
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	} else if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // likewise
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // as root, the database's own user must get through
 		t.Fatal(err)
 	}
@@ -424,9 +444,9 @@ func (l *library) slice(t *testing.T, r reading) imaging.Slice {
 	}
 	key := fmt.Sprint(r.table, r.order)
 	if l.places[key] == "" {
-		column := strings.ToLower(string(r.order.Field))
-		value := map[bool]string{true: "(extract(epoch FROM start_date) * 1000000)::bigint", false: column}[r.order.Field == imaging.ByStartDate]
-		query := fmt.Sprintf("SELECT %[1]s || E'\n' || id FROM %[2]ss ORDER BY %[3]s, id OFFSET (SELECT count(*) / 2 FROM %[2]ss) LIMIT 1", value, r.table, column)
+		const micros = "(extract(epoch FROM start_date) * 1000000)::bigint"
+		of := map[imaging.OrderField][2]string{imaging.ByStartDate: {micros, "start_date"}, imaging.ByName: {"name", "name"}, imaging.ByStatus: {"status || ' ' || " + micros, "status, start_date"}}[r.order.Field]
+		query := fmt.Sprintf("SELECT %[1]s || E'\n' || id FROM %[2]ss ORDER BY %[3]s, id OFFSET (SELECT count(*) / 2 FROM %[2]ss) LIMIT 1", of[0], r.table, of[1])
 		value, id, _ := strings.Cut(one[string](t, l.sql, query), "\n")
 		l.places[key] = db.EncodeCursor(r.table, r.order, value, uuid.MustParse(id))
 	}

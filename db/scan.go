@@ -60,6 +60,7 @@ var versionColumns = []columnOf[imaging.Version]{
 	{"end_date", func(v *imaging.Version, c *cells) { v.EndDate = orNil(c, c.time) }},
 	{"status", func(v *imaging.Version, c *cells) { v.Status = imaging.Status(c.text()) }},
 	{"name", func(v *imaging.Version, c *cells) { v.Name = c.text() }},
+	{"visibility", func(v *imaging.Version, c *cells) { v.Visibility = imaging.Visibility(c.text()) }},
 	{"decided_by", func(v *imaging.Version, c *cells) { v.DecidedBy = orNil(c, c.text) }},
 	{"decided_at", func(v *imaging.Version, c *cells) { v.DecidedAt = orNil(c, c.time) }},
 	{"decision", func(v *imaging.Version, c *cells) { v.DecisionMessage = orNil(c, c.text) }},

@@ -9,7 +9,7 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+    FROM (SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
       ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
     WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
@@ -17,7 +17,7 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+    FROM (SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
       ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
     WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
@@ -25,7 +25,7 @@ BEGIN
   ELSE
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+    FROM (SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
       ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
     WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
@@ -54,22 +54,30 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO counts
     SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    FROM (SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO counts
     SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    FROM (SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSE
     INSERT INTO counts
     SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    FROM (SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.follow_image_request() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE versions SET name = NEW.name, visibility = NEW.visibility WHERE image_request_id = NEW.id AND (name, visibility) <> (NEW.name, NEW.visibility);
   RETURN NULL;
 END $$;
 
@@ -97,14 +105,6 @@ BEGIN
   RAISE EXCEPTION 'events are never changed' USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 
-CREATE FUNCTION public.rename_versions() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  UPDATE versions SET name = NEW.name WHERE image_request_id = NEW.id AND name <> NEW.name;
-  RETURN NULL;
-END $$;
-
 CREATE TABLE public.counts (
     of text NOT NULL COLLATE pg_catalog."C",
     span text NOT NULL COLLATE pg_catalog."C",
@@ -125,8 +125,6 @@ COMMENT ON TABLE public.counts IS 'How many rows the tables have, kept in the tr
 COMMENT ON COLUMN public.counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC. END: which end dates, those of a day.';
 
 COMMENT ON COLUMN public.counts.since IS 'The first day of the span.';
-
-COMMENT ON COLUMN public.counts.visibility IS 'Of image requests; empty for versions.';
 
 COMMENT ON COLUMN public.counts.dated IS 'Whether they have an end date; whether that has come, only the time can tell.';
 
@@ -212,6 +210,7 @@ CREATE TABLE public.image_requests (
     CONSTRAINT image_requests_created_by_check CHECK (((char_length(created_by) >= 1) AND (char_length(created_by) <= 150))),
     CONSTRAINT image_requests_dates_can_be_read_back CHECK (((start_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (start_date < '10000-01-01 00:00:00+00'::timestamp with time zone) AND (end_date >= '0001-01-01 00:00:00+00'::timestamp with time zone) AND (end_date < '10000-01-01 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT image_requests_description_check CHECK ((char_length(description) <= 16384)),
+    CONSTRAINT image_requests_end_after_they_start CHECK ((end_date >= start_date)),
     CONSTRAINT image_requests_icon_check CHECK (((char_length(icon) >= 1) AND (char_length(icon) <= 1024))),
     CONSTRAINT image_requests_name_check CHECK ((((char_length(name) >= 1) AND (char_length(name) <= 256)) AND (name = btrim(name)))),
     CONSTRAINT image_requests_reports_check CHECK ((reports >= 0)),
@@ -319,6 +318,7 @@ CREATE TABLE public.versions (
     end_date timestamp with time zone,
     status text NOT NULL COLLATE pg_catalog."C",
     name text NOT NULL COLLATE pg_catalog."C",
+    visibility text NOT NULL COLLATE pg_catalog."C",
     decided_by text COLLATE pg_catalog."C",
     decided_at timestamp with time zone,
     decision text,
@@ -354,6 +354,7 @@ CREATE TABLE public.versions (
     CONSTRAINT versions_decided_by_check CHECK (((char_length(decided_by) >= 1) AND (char_length(decided_by) <= 150))),
     CONSTRAINT versions_decision_check CHECK ((char_length(decision) <= 16384)),
     CONSTRAINT versions_denied_for_a_reason CHECK (((status <> 'DENIED'::text) OR ((decided_by IS NOT NULL) AND (decided_at IS NOT NULL) AND (decision IS NOT NULL) AND (decision <> ''::text)))),
+    CONSTRAINT versions_end_after_they_start CHECK ((end_date >= start_date)),
     CONSTRAINT versions_end_with_their_status CHECK (((status <> ALL (ARRAY['DENIED'::text, 'CANCELLED'::text, 'FAILED'::text])) OR (end_date IS NOT NULL))),
     CONSTRAINT versions_exclude_check CHECK ((char_length(exclude) <= 16384)),
     CONSTRAINT versions_excluded_is_a_list CHECK (((COALESCE(array_ndims(excluded), 1) = 1) AND (cardinality(excluded) <= 16384) AND (array_position(excluded, NULL::text) IS NULL))),
@@ -400,6 +401,8 @@ COMMENT ON COLUMN public.versions.requested_by IS 'Who asked for it, whoever own
 COMMENT ON COLUMN public.versions.authors IS 'Who asked for it or changed what it is made of: they never decide on it.';
 
 COMMENT ON COLUMN public.versions.name IS 'Of the request, kept here for lists.';
+
+COMMENT ON COLUMN public.versions.visibility IS 'Of the request, kept here for the counts of lists.';
 
 COMMENT ON COLUMN public.versions.decided_by IS 'Null where the provider approved by itself.';
 
@@ -475,13 +478,15 @@ CREATE INDEX image_requests_by_shared_with ON public.image_requests USING gin (s
 
 CREATE INDEX image_requests_by_start_date ON public.image_requests USING btree (start_date, id);
 
-CREATE INDEX image_requests_by_status ON public.image_requests USING btree (status, id);
+CREATE INDEX image_requests_by_status ON public.image_requests USING btree (status, start_date, id);
 
 CREATE INDEX image_requests_by_tag ON public.image_requests USING gin (tags);
 
 CREATE INDEX image_requests_of_provider ON public.image_requests USING btree (provider_id, start_date, id);
 
 CREATE INDEX image_requests_of_visibility ON public.image_requests USING btree (visibility, start_date, id);
+
+CREATE INDEX image_requests_with_end ON public.image_requests USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
 
 CREATE INDEX tokens_by_age ON public.tokens USING btree (created_at, id);
 
@@ -495,13 +500,13 @@ CREATE INDEX versions_by_name ON public.versions USING btree (name, id);
 
 CREATE INDEX versions_by_start_date ON public.versions USING btree (start_date, id);
 
-CREATE INDEX versions_by_status ON public.versions USING btree (status, id);
+CREATE INDEX versions_by_status ON public.versions USING btree (status, start_date, id);
 
 CREATE INDEX versions_in_queue ON public.versions USING btree (status, provider_id, start_date, id);
 
-CREATE INDEX versions_of_status ON public.versions USING btree (status, start_date, id);
-
 CREATE UNIQUE INDEX versions_one_open_per_instance ON public.versions USING btree (instance) WHERE (status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text]));
+
+CREATE INDEX versions_with_end ON public.versions USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
 
 CREATE TRIGGER events_are_append_only BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 
@@ -519,7 +524,7 @@ CREATE TRIGGER versions_added AFTER INSERT ON public.versions REFERENCING NEW TA
 
 CREATE TRIGGER versions_changed AFTER UPDATE ON public.versions REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
 
-CREATE TRIGGER versions_have_the_name_of_their_request AFTER UPDATE OF name ON public.image_requests FOR EACH ROW WHEN ((old.name <> new.name)) EXECUTE FUNCTION public.rename_versions();
+CREATE TRIGGER versions_follow_their_request AFTER UPDATE OF name, visibility ON public.image_requests FOR EACH ROW WHEN (((old.name IS DISTINCT FROM new.name) OR (old.visibility IS DISTINCT FROM new.visibility))) EXECUTE FUNCTION public.follow_image_request();
 
 CREATE TRIGGER versions_removed AFTER DELETE ON public.versions REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION public.count_versions();
 

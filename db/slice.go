@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/uptrace/bun"
 
 	"imagerequests/imaging"
@@ -24,9 +25,8 @@ type cut struct {
 
 // bound is one side of a place in a list.
 type bound struct {
-	op    string
-	value any
-	id    any
+	op     string
+	values []any // of the order's columns
 }
 
 // newCut checks a slice; problems are what is wrong with the filter beside it.
@@ -53,10 +53,10 @@ func newCut(s imaging.Slice, table string, o imaging.Order, problems imaging.Pro
 			problems = append(problems, imaging.All(err)...)
 			continue
 		}
-		value := sqlValue(o.Field, text)
-		c.bounds = append(c.bounds, bound{end.op, value, id})
+		values := orderValues(o.Field, text, id)
+		c.bounds = append(c.bounds, bound{end.op, values})
 		if end.origin {
-			c.origin = &bound{end.other + "=", value, id}
+			c.origin = &bound{end.other + "=", values}
 		}
 	}
 	if fromEnd {
@@ -71,7 +71,7 @@ func (c *cut) apply(q *bun.SelectQuery) *bun.SelectQuery { return c.page(c.withi
 // within leaves in q what lies within the bounds.
 func (c *cut) within(q *bun.SelectQuery) *bun.SelectQuery {
 	for _, b := range c.bounds {
-		q = c.beside(q, b)
+		q = beside(q, c.table, orderColumns(c.reading.Field), b)
 	}
 	return q
 }
@@ -89,11 +89,8 @@ func (c *cut) beyond() *cut {
 }
 
 // beside leaves in q what lies on one side of a place.
-func (c *cut) beside(q *bun.SelectQuery, b bound) *bun.SelectQuery {
-	if c.reading.Field == imaging.BySeq {
-		return q.Where("event.seq "+b.op+" ?", b.value)
-	}
-	return q.Where("(?, ?) "+b.op+" (?, ?)", bun.Safe(column(c.table, c.reading.Field)), bun.Safe(c.table+".id"), b.value, b.id)
+func beside(q *bun.SelectQuery, table string, columns []string, b bound) *bun.SelectQuery {
+	return q.Where("(?) "+b.op+" (?)", bun.Safe(table+"."+strings.Join(columns, ", "+table+".")), bun.List(b.values))
 }
 
 // prepared is the cut with places instead of the values of its bounds, which it answers as texts, and with all else that is
@@ -104,35 +101,41 @@ func (c *cut) prepared() (shape string, _ *cut, args []string) {
 	placed := *c
 	placed.bounds = nil
 	for _, at := range c.bounds {
-		cast := "::text"
-		if c.reading.Field == imaging.ByStartDate {
-			cast = "::timestamptz"
-		}
 		fmt.Fprint(&b, at.op)
-		value, id := bun.Safe("$"+strconv.Itoa(len(args)+1)+cast), bun.Safe("$"+strconv.Itoa(len(args)+2)+"::uuid")
-		placed.bounds = append(placed.bounds, bound{at.op, value, id})
-		args = append(args, argument(at.value), fmt.Sprint(at.id))
+		places := make([]any, len(at.values))
+		for i, value := range at.values {
+			text, cast := argument(value)
+			args = append(args, text)
+			places[i] = bun.Safe("$" + strconv.Itoa(len(args)) + cast)
+		}
+		placed.bounds = append(placed.bounds, bound{at.op, places})
 	}
 	return b.String(), &placed, args
 }
 
-func argument(v any) string {
-	if t, ok := v.(time.Time); ok {
-		return t.Format(time.RFC3339Nano)
+// argument is a value as a text, and what makes it a value again.
+func argument(v any) (text, cast string) {
+	switch v := v.(type) {
+	case time.Time:
+		return v.Format(time.RFC3339Nano), "::timestamptz"
+	case uuid.UUID:
+		return v.String(), "::uuid"
+	default:
+		return fmt.Sprint(v), "::text"
 	}
-	return fmt.Sprint(v)
 }
 
-func orderBy(q *bun.SelectQuery, table string, o imaging.Order) *bun.SelectQuery {
+// ordering is an order, said of rows of a table or of keys of them.
+func ordering(table string, o imaging.Order) string {
 	direction := " " + string(imaging.Asc)
 	if o.Direction == imaging.Desc {
 		direction = " " + string(imaging.Desc)
 	}
-	q = q.OrderExpr(column(table, o.Field) + direction)
-	if o.Field == imaging.BySeq { // which no two of a request have in common
-		return q
-	}
-	return q.OrderExpr(table + ".id" + direction)
+	return table + "." + strings.Join(orderColumns(o.Field), direction+", "+table+".") + direction
+}
+
+func orderBy(q *bun.SelectQuery, table string, o imaging.Order) *bun.SelectQuery {
+	return q.OrderExpr(ordering(table, o))
 }
 
 func reversed(d imaging.Direction) imaging.Direction {

@@ -145,7 +145,7 @@ func (s *Store) find(ctx context.Context, cursor string) (p place, of *uuid.UUID
 	if err != nil {
 		return p, nil, err
 	}
-	p.id, _ = sqlValue(imaging.ByID, value).(int64)
+	p.id = number(value)
 	of = new(uuid.UUID)
 	err = s.db.NewSelect().TableExpr("events").Column("xid", "image_request_id").
 		Where("id = ? AND image_request_id IS NOT NULL", p.id).Scan(ctx, &p.xid, of)

@@ -31,16 +31,16 @@ func (l list) along(idb bun.IDB, c *cut, most int) *bun.SelectQuery {
 		}
 		return orderBy(q, l.table, c.reading).Limit(int64(most))
 	}
-	var statuses []imaging.Status
-	if l.table == versionTable || !byDate {
-		statuses = slices.Compact(slices.Sorted(slices.Values(f.Status)))
+	statuses := slices.Compact(slices.Sorted(slices.Values(f.Status)))
+	if len(statuses) == 0 && !byDate && (f.StartedFrom != nil || f.StartedBefore != nil || l.dated()) {
+		statuses = imaging.Statuses // within each of which the dates are one piece
 	}
 	switch {
 	case c.reading.Field == imaging.ByName:
 		return first(rows())
 	case byDate && l.table == requestTable && l.owner() != nil:
 		return first(equal(rows(), "image_request.created_by = ?", l.owner()))
-	case len(statuses) == 1 || len(statuses) > 1 && most > 0:
+	case len(statuses) > 0:
 		var each *bun.SelectQuery // which Postgres merges in their order
 		for _, status := range statuses {
 			q := l.ofStatus(idb, c, status, rows)
@@ -61,22 +61,31 @@ func (l list) along(idb bun.IDB, c *cut, most int) *bun.SelectQuery {
 	return first(equal(rows(), "image_request.visibility = ?", l.visibility()))
 }
 
-// ofStatus leaves in rows those of one status. In an order by status the bounds say which ids of that lie within them, if any: an
-// index has the status before the id, and would be searched from the one to the other for rows that are not there.
+// ofStatus leaves in rows those of one status. In an order by status the bounds say which of those lie within them, if any: an
+// index has the status before the date, and would be searched from the one to the other for rows that are not there.
 func (l list) ofStatus(idb bun.IDB, c *cut, status imaging.Status, rows func() *bun.SelectQuery) *bun.SelectQuery {
 	if c.reading.Field == imaging.ByStartDate {
-		return equal(rows().Where("version.status = ?", status), "version.provider_id = ?", l.f.Provider)
+		return equal(rows().Where(l.table+".status = ?", status), l.table+".provider_id = ?", l.f.Provider)
 	}
-	q := l.from(idb).ColumnExpr(l.table+".*").Where(l.table+".status = ?", status)
+	q := l.withinDates(l.from(idb).ColumnExpr(l.table+".*").Where(l.table+".status = ?", status))
+	if l.dated() {
+		q = q.Where(l.table + ".end_date IS NOT NULL")
+	}
 	for _, b := range c.bounds {
-		switch at := fmt.Sprint(b.value); {
+		switch at := fmt.Sprint(b.values[0]); {
 		case at == string(status):
-			q = q.Where(l.table+".id "+b.op+" ?", b.id)
+			q = beside(q, l.table, orderColumns(imaging.ByStartDate), bound{b.op, b.values[1:]})
 		case (at < string(status)) != (b.op[0] == '>'):
 			q = q.Where("FALSE")
 		}
 	}
 	return q
+}
+
+// dated tells whether only what has an end date can be in the list.
+func (l list) dated() bool {
+	f := l.f
+	return f.Ended != nil && *f.Ended || f.EndsFrom != nil || f.EndsBefore != nil
 }
 
 func (l list) from(idb bun.IDB) *bun.SelectQuery {

@@ -85,11 +85,19 @@ func (w *world) moment() time.Time {
 	return epoch.Add(time.Duration(w.rnd.IntN(5)) * time.Hour).Add(time.Duration(w.rnd.IntN(2)) * time.Microsecond)
 }
 
+// momentSince is one that is not before the start.
+func (w *world) momentSince(start time.Time) time.Time {
+	if m := w.moment(); m.After(start) {
+		return m
+	}
+	return start
+}
+
 // end is in the past, in the future, or never.
-func (w *world) end() *time.Time {
+func (w *world) end(start time.Time) *time.Time {
 	switch w.rnd.IntN(3) {
 	case 0:
-		return new(w.moment())
+		return new(w.momentSince(start))
 	case 1:
 		return new(w.moment().AddDate(1000, 0, 0))
 	}
@@ -105,7 +113,7 @@ func (w *world) request() *imaging.ImageRequest {
 	if r.Visibility == imaging.Users {
 		r.SharedWith = append(some(w, someUsers, 2), "zoe")
 	}
-	r.EndDate = w.end()
+	r.EndDate = w.end(r.StartDate)
 	for n := range 1 + w.rnd.IntN(4) {
 		r.Versions = append(r.Versions, w.version(r, n+1))
 	}
@@ -122,9 +130,9 @@ func (w *world) version(r *imaging.ImageRequest, ordinal int) *imaging.Version {
 	}
 	v.Alias = v.ID.String()
 	if v.Status == imaging.Completed {
-		v.Alias, v.EndDate = "image-"+v.Alias, w.end()
+		v.Alias, v.EndDate = "image-"+v.Alias, w.end(v.StartDate)
 	} else if !v.Status.Open() {
-		v.EndDate = new(w.moment())
+		v.EndDate = new(w.momentSince(v.StartDate))
 	}
 	if !v.Status.Open() {
 		v.Instance = pick(w, append(w.instances, v.Instance))

@@ -96,7 +96,7 @@ func TestRequest(t *testing.T) {
 			v := &Version{
 				ID: ids[1], ImageRequestID: ids[0], Ordinal: 1, Alias: ids[1].String(), Version: "1", ChangeLog: "first", Instance: uuid.UUID{9},
 				IPAddress: new("192.0.2.1"), ProviderID: test.provider.ID, Software: "R", Sys: new("fstab"), Exclude: new("/root"), RequestedBy: "owner", Authors: []string{"owner"}, StartDate: noon,
-				Status: test.status, Name: "An image", Provider: test.provider,
+				Status: test.status, Name: "An image", Visibility: Users, Provider: test.provider,
 			}
 			if test.status == Approved {
 				v.DecidedAt = &noon

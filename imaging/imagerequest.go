@@ -86,7 +86,7 @@ func (r *ImageRequest) Settle() {
 	newest := r.Newest()
 	r.Status, r.Instance, r.ProviderID = newest.Status, newest.Instance, newest.ProviderID
 	for _, v := range r.Versions {
-		v.Name = r.Name
+		v.Name, v.Visibility = r.Name, r.Visibility
 	}
 	r.SearchText = searchText(append([]string{r.Name, r.Description}, r.Tags...)...)
 }

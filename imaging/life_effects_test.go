@@ -64,6 +64,11 @@ func TestEffects(t *testing.T) {
 		"cancel": {action: imaging.Cancel, as: "owner", from: imaging.Approved, want: func(v *imaging.Version) {
 			v.Status, v.EndDate = imaging.Cancelled, &today
 		}},
+		"cancel after the clock was set back": {
+			action: imaging.Cancel, as: "owner", from: imaging.Approved,
+			before: func(v *imaging.Version) { v.StartDate = tomorrow },
+			want:   func(v *imaging.Version) { v.Status, v.EndDate = imaging.Cancelled, &tomorrow },
+		},
 		"ask to stop": {action: imaging.Cancel, as: "owner", from: imaging.Imaging, event: imaging.AskStop, want: func(v *imaging.Version) {
 			v.CancelRequested = true
 		}},

@@ -80,9 +80,10 @@ var steps = map[string]imaging.Action{
 }
 
 var (
-	born  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	today = time.Date(2026, 3, 2, 12, 0, 0, 1000, time.UTC)
-	token = uuid.MustParse("00000000-0000-4000-8000-00000000000a")
+	born     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	today    = time.Date(2026, 3, 2, 12, 0, 0, 1000, time.UTC)
+	tomorrow = today.AddDate(0, 0, 1)
+	token    = uuid.MustParse("00000000-0000-4000-8000-00000000000a")
 )
 
 // cells reads a table: row, column, cell.

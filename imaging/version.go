@@ -61,6 +61,7 @@ type Version struct {
 	EndDate        *time.Time `json:"endDate"`
 	Status         Status     `json:"status"`
 	Name           string     `json:"-"` // of its request, kept here for lists
+	Visibility     Visibility `json:"-"` // likewise, for their counts
 
 	// The decision on it; DecidedBy is nil where the provider approved by itself.
 	DecidedBy       *string    `json:"decidedBy"`

@@ -106,10 +106,14 @@ func giveUp(v *Version, _ *Step, _ Actor, _ time.Time) {
 	v.FailureCode, v.FailureMessage, v.FailureRetryable = &code, &message, &retryable
 }
 
-// settleEnd sets the end with which a status comes, and takes it back where the version goes on.
+// settleEnd sets the end with which a status comes, and takes it back where the version goes on. It never lies before the start, also
+// where a clock was set back.
 func (v *Version) settleEnd(now time.Time) {
 	switch v.Status {
 	case Denied, Cancelled, Failed:
+		if now.Before(v.StartDate) {
+			now = v.StartDate
+		}
 		v.EndDate = &now
 	default:
 		v.EndDate = nil

@@ -37,6 +37,7 @@ CREATE TABLE image_requests (
        AND char_length(array_to_string(shared_with, '')) <= 200 * 150),
   CONSTRAINT image_requests_shared_with_users_only
     CHECK ((visibility = 'USERS') = (cardinality(shared_with) > 0)),
+  CONSTRAINT image_requests_end_after_they_start CHECK (end_date >= start_date),
   CONSTRAINT image_requests_dates_can_be_read_back
     CHECK (start_date >= '0001-01-01Z' AND start_date < '10000-01-01Z' AND end_date >= '0001-01-01Z' AND end_date < '10000-01-01Z')
 );
@@ -52,7 +53,8 @@ COMMENT ON COLUMN image_requests.provider_id IS 'Of the newest version, kept her
 COMMENT ON COLUMN image_requests.search_text IS 'Name, description and tags in the letters that upper and lower case have in common, and each sign in capitals (imaging/search.go).';
 CREATE INDEX image_requests_by_start_date ON image_requests (start_date, id);
 CREATE INDEX image_requests_by_name ON image_requests (name, id);
-CREATE INDEX image_requests_by_status ON image_requests (status, id);
+CREATE INDEX image_requests_by_status ON image_requests (status, start_date, id);
+CREATE INDEX image_requests_with_end ON image_requests (status, start_date, id) WHERE end_date IS NOT NULL;
 CREATE INDEX image_requests_by_owner ON image_requests (created_by, start_date, id);
 CREATE INDEX image_requests_of_provider ON image_requests (provider_id, start_date, id);
 CREATE INDEX image_requests_of_visibility ON image_requests (visibility, start_date, id);
@@ -102,6 +104,7 @@ CREATE TABLE versions (
   status           text COLLATE "C" NOT NULL
                    CHECK (status IN ('PENDING', 'NEEDS_INFO', 'DENIED', 'CANCELLED', 'APPROVED', 'IMAGING', 'COMPLETED', 'FAILED')),
   name             text COLLATE "C" NOT NULL,
+  visibility       text COLLATE "C" NOT NULL,
 
   decided_by       text COLLATE "C" CHECK (char_length(decided_by) BETWEEN 1 AND 150),
   decided_at       timestamptz,
@@ -156,6 +159,7 @@ CREATE TABLE versions (
   CONSTRAINT versions_leased_while_imaging
     CHECK (CASE WHEN status = 'IMAGING' THEN lease_token IS NOT NULL AND lease_holder IS NOT NULL AND lease_seconds IS NOT NULL AND lease_expires_at IS NOT NULL
                 ELSE lease_token IS NULL AND lease_holder IS NULL AND lease_seconds IS NULL AND lease_expires_at IS NULL END),
+  CONSTRAINT versions_end_after_they_start CHECK (end_date >= start_date),
   CONSTRAINT versions_dates_can_be_read_back
     CHECK (start_date >= '0001-01-01Z' AND start_date < '10000-01-01Z' AND end_date >= '0001-01-01Z' AND end_date < '10000-01-01Z'
        AND decided_at >= '0001-01-01Z' AND decided_at < '10000-01-01Z' AND questioned_at >= '0001-01-01Z' AND questioned_at < '10000-01-01Z'
@@ -171,6 +175,7 @@ COMMENT ON COLUMN versions.ip_address IS 'Named by the client, never relied upon
 COMMENT ON COLUMN versions.requested_by IS 'Who asked for it, whoever owns the request by now.';
 COMMENT ON COLUMN versions.authors IS 'Who asked for it or changed what it is made of: they never decide on it.';
 COMMENT ON COLUMN versions.name IS 'Of the request, kept here for lists.';
+COMMENT ON COLUMN versions.visibility IS 'Of the request, kept here for the counts of lists.';
 COMMENT ON COLUMN versions.decided_by IS 'Null where the provider approved by itself.';
 COMMENT ON COLUMN versions.attempt IS 'How often a worker has begun it.';
 COMMENT ON COLUMN versions.excluded IS 'The paths of exclude that the imager found and left out.';
@@ -182,19 +187,19 @@ CREATE UNIQUE INDEX versions_one_open_per_instance ON versions (instance) WHERE 
 CREATE INDEX versions_by_start_date ON versions (start_date, id);
 CREATE INDEX versions_in_queue ON versions (status, provider_id, start_date, id);
 CREATE INDEX versions_by_name ON versions (name, id);
-CREATE INDEX versions_by_status ON versions (status, id);
-CREATE INDEX versions_of_status ON versions (status, start_date, id);
+CREATE INDEX versions_by_status ON versions (status, start_date, id);
+CREATE INDEX versions_with_end ON versions (status, start_date, id) WHERE end_date IS NOT NULL;
 CREATE INDEX versions_by_instance ON versions (instance);
 CREATE INDEX versions_by_end_date ON versions (end_date) WHERE end_date IS NOT NULL;
 CREATE INDEX versions_by_lease ON versions (lease_expires_at) WHERE status = 'IMAGING';
 
-CREATE FUNCTION rename_versions() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION follow_image_request() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE versions SET name = NEW.name WHERE image_request_id = NEW.id AND name <> NEW.name;
+  UPDATE versions SET name = NEW.name, visibility = NEW.visibility WHERE image_request_id = NEW.id AND (name, visibility) <> (NEW.name, NEW.visibility);
   RETURN NULL;
 END $$;
-CREATE TRIGGER versions_have_the_name_of_their_request AFTER UPDATE OF name ON image_requests
-  FOR EACH ROW WHEN (OLD.name <> NEW.name) EXECUTE FUNCTION rename_versions();
+CREATE TRIGGER versions_follow_their_request AFTER UPDATE OF name, visibility ON image_requests
+  FOR EACH ROW WHEN ((OLD.name, OLD.visibility) IS DISTINCT FROM (NEW.name, NEW.visibility)) EXECUTE FUNCTION follow_image_request();
 
 CREATE TABLE counts (
   of          text COLLATE "C" NOT NULL CHECK (of IN ('image_requests', 'versions')),
@@ -211,7 +216,6 @@ CREATE TABLE counts (
 COMMENT ON TABLE counts IS 'How many rows the tables have, kept in the transactions that change them: the sum of n over all slots. Lists are counted, and their pages found, without a look at their rows.';
 COMMENT ON COLUMN counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC. END: which end dates, those of a day.';
 COMMENT ON COLUMN counts.since IS 'The first day of the span.';
-COMMENT ON COLUMN counts.visibility IS 'Of image requests; empty for versions.';
 COMMENT ON COLUMN counts.dated IS 'Whether they have an end date; whether that has come, only the time can tell.';
 COMMENT ON COLUMN counts.slot IS 'Writers do not wait for each other: each takes a slot of its own. A slot by itself means nothing, and may be below zero.';
 
@@ -233,7 +237,7 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+    FROM (SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
       ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
     WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
@@ -241,7 +245,7 @@ BEGIN
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+    FROM (SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
       ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
     WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
@@ -249,7 +253,7 @@ BEGIN
   ELSE
     INSERT INTO counts
     SELECT 'image_requests', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility AS visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
+    FROM (SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility, status, provider_id, end_date, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, LATERAL (VALUES ('ALL', date '1970-01-01'), ('MONTH', date_trunc('month', c.start_date AT TIME ZONE 'UTC')::date),
       ('DAY', (c.start_date AT TIME ZONE 'UTC')::date), ('END', (c.end_date AT TIME ZONE 'UTC')::date)) AS s (span, since)
     WHERE s.since IS NOT NULL
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
@@ -265,19 +269,19 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     INSERT INTO counts
     SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    FROM (SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSIF TG_OP = 'DELETE' THEN
     INSERT INTO counts
     SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    FROM (SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   ELSE
     INSERT INTO counts
     SELECT 'versions', s.span, s.since, c.visibility, c.status, c.provider_id, c.dated, (SELECT count_slot()), sum(c.d)
-    FROM (SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, '' AS visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
+    FROM (SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, 1 AS d FROM added UNION ALL SELECT start_date, visibility, status, provider_id, end_date IS NOT NULL AS dated, -1 AS d FROM removed) AS c, (VALUES ('ALL', date '1970-01-01')) AS s (span, since)
     GROUP BY 2, 3, 4, 5, 6, 7 HAVING sum(c.d) <> 0 ORDER BY 2, 3, 4, 5, 6, 7
     ON CONFLICT (of, span, since, visibility, status, provider_id, dated, slot) DO UPDATE SET n = counts.n + EXCLUDED.n;
   END IF;

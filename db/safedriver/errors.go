@@ -27,6 +27,11 @@ var (
 	// ErrTxState is returned when a statement opened or ended a transaction
 	// behind the back of BeginTx, Commit and Rollback. The connection is closed.
 	ErrTxState = errors.New("safedriver: transactions are opened with BeginTx and ended with Commit or Rollback only")
+
+	// ErrMore is returned when the server says something behind the answer to a
+	// statement within a transaction, as when it is about to die: nobody could tell
+	// what is answered next. The connection is closed, nothing of the transaction is stored.
+	ErrMore = errors.New("safedriver: the server said more than it was asked for")
 )
 
 // SQLState is the five-letter code of the server's error in err's chain, "" if

@@ -96,9 +96,6 @@ func (c *conn) read(ctx context.Context, r *reading) error {
 	}
 }
 
-// errMore ends a connection amidst a transaction, of which nobody could tell what is answered next.
-var errMore = errors.New("safedriver: the server said more than it was asked for")
-
 type preparedKey struct{}
 
 // Prepared lets Exec with this context, in a transaction, say, prepare what it carries out, as Read does. Its arguments must be texts or
@@ -121,7 +118,7 @@ func (c *conn) carryOut(ctx context.Context, query string, args []driver.NamedVa
 	err := c.do(ctx, func(context.Context) error {
 		err := c.exchange("write-", []statement{{query, texts}}, func(int, Row) error { return nil })
 		if err == nil && c.wire.in.Buffered() > 0 { // which a read's connection may forget, no longer in the middle of anything
-			return errMore
+			return ErrMore
 		}
 		return err
 	})

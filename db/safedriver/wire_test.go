@@ -247,7 +247,7 @@ func TestMoreThanWasAskedFor(t *testing.T) {
 		tx, err := db.Begin()
 		must(t, err)
 		p.more.Store(&more)
-		if _, err := tx.ExecContext(Prepared(t.Context()), "INSERT INTO "+table+" VALUES ('x')"); !errors.Is(err, errMore) {
+		if _, err := tx.ExecContext(Prepared(t.Context()), "INSERT INTO "+table+" VALUES ('x')"); !errors.Is(err, ErrMore) {
 			t.Errorf("with %q behind it, the insert said %v", more, err)
 		}
 		if err := tx.Commit(); !errors.Is(err, driver.ErrBadConn) {

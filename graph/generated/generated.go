@@ -976,7 +976,7 @@ enum ImageRequestOrderField {
   START_DATE
   "Its name, by code point."
   NAME
-  "The status of its newest version, by the status's name."
+  "The status of its newest version, by the status's name; within a status, when it was asked for."
   STATUS
 }
 
@@ -986,7 +986,7 @@ enum VersionOrderField {
   START_DATE
   "The name of its image request, by code point."
   NAME
-  "Its status, by the status's name."
+  "Its status, by the status's name; within a status, when it was asked for."
   STATUS
 }
 
