@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/uptrace/bun"
 
@@ -61,6 +62,7 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 	each := func(few string, wanted *bun.SelectQuery) *bun.SelectQuery {
 		return idb.NewSelect().TableExpr("? AS few CROSS JOIN LATERAL (? OFFSET 0) AS wanted", bun.Safe(few), wanted)
 	}
+	inOrder := "(SELECT * FROM few_versions AS few ORDER BY " + ordering("few", c.reading) + " OFFSET 0)" // so that no more requests are looked up than a page needs
 	if byDates := c.reading.Field != imaging.ByName && (f.StartedFrom != nil || f.StartedBefore != nil || f.EndsBefore != nil); byDates || len(c.bounds) > 0 {
 		sides = append(sides, side{
 			name:   ahead,
@@ -80,7 +82,7 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 	byVersion := side{
 		name:   "versions",
 		all:    l.beyondIndexes(idb, c, versions()),
-		wanted: each("few_versions", requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
+		wanted: each(inOrder, requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
 	}
 	ofVersions := f.IDs != nil || f.Status != nil || f.Provider != nil || f.Instance != nil || l.dated() || f.StartedFrom != nil || f.StartedBefore != nil
 	ofOthers := l.owner() != nil || f.ImageRequest != nil || f.Search != nil || len(f.Tags) > 0
@@ -99,15 +101,19 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 func (l list) within(c *cut, q *bun.SelectQuery) *bun.SelectQuery {
 	q = c.within(q)
 	if c.reading.Field == imaging.ByStartDate {
-		q = l.withinDates(q)
+		from, before := l.dates()
+		q = equal(equal(q, l.table+".start_date >= ?", from), l.table+".start_date < ?", before)
 	}
 	return q
 }
 
-// withinDates leaves in rows what has started by the dates of the filter. Nothing ends before it has started.
-func (l list) withinDates(q *bun.SelectQuery) *bun.SelectQuery {
-	q = equal(equal(q, l.table+".start_date >= ?", l.f.StartedFrom), l.table+".start_date < ?", l.f.StartedBefore)
-	return equal(q, l.table+".start_date < ?", l.f.EndsBefore)
+// dates are from when, and until before when, what the filter wants has started. Nothing ends before it has started.
+func (l list) dates() (from, before *time.Time) {
+	before = l.f.StartedBefore
+	if end := l.f.EndsBefore; before == nil || end != nil && end.Before(*before) {
+		before = end
+	}
+	return l.f.StartedFrom, before
 }
 
 // beyondIndexes leaves in keys what lies within the bounds of the cut, so that Postgres does not look for that by an index: there is much of it.

@@ -482,9 +482,9 @@ CREATE INDEX image_requests_by_status ON public.image_requests USING btree (stat
 
 CREATE INDEX image_requests_by_tag ON public.image_requests USING gin (tags);
 
-CREATE INDEX image_requests_of_provider ON public.image_requests USING btree (provider_id, start_date, id);
+CREATE INDEX image_requests_for_everybody ON public.image_requests USING btree (start_date, id) WHERE (visibility = 'PUBLIC'::text);
 
-CREATE INDEX image_requests_of_visibility ON public.image_requests USING btree (visibility, start_date, id);
+CREATE INDEX image_requests_of_provider ON public.image_requests USING btree (provider_id, start_date, id);
 
 CREATE INDEX image_requests_with_end ON public.image_requests USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
 

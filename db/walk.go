@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
 
 	"imagerequests/imaging"
 )
@@ -13,7 +14,7 @@ import (
 func (l list) walk(idb bun.IDB, c *cut, visible rule, most int) *bun.SelectQuery {
 	q := idb.NewSelect().TableExpr("(?) AS "+l.table, l.along(idb, c, most))
 	if l.table == versionTable {
-		q = q.Join(withRequest)
+		q = equal(q.Join(withRequest), "version.visibility = ?", l.visibility()) // before their requests are looked up
 	}
 	return c.page(ofRows(ofRequests(visible(q), l.f), l.table, l.f))
 }
@@ -32,8 +33,8 @@ func (l list) along(idb bun.IDB, c *cut, most int) *bun.SelectQuery {
 		return orderBy(q, l.table, c.reading).Limit(int64(most))
 	}
 	statuses := slices.Compact(slices.Sorted(slices.Values(f.Status)))
-	if len(statuses) == 0 && !byDate && (f.StartedFrom != nil || f.StartedBefore != nil || l.dated()) {
-		statuses = imaging.Statuses // within each of which the dates are one piece
+	if len(statuses) == 0 && (l.dated() || !byDate && (f.StartedFrom != nil || f.StartedBefore != nil)) {
+		statuses = imaging.Statuses // within each of which an index has what is wanted in one piece
 	}
 	switch {
 	case c.reading.Field == imaging.ByName:
@@ -42,44 +43,71 @@ func (l list) along(idb bun.IDB, c *cut, most int) *bun.SelectQuery {
 		return first(equal(rows(), "image_request.created_by = ?", l.owner()))
 	case len(statuses) > 0:
 		var each *bun.SelectQuery // which Postgres merges in their order
-		for _, status := range statuses {
-			q := l.ofStatus(idb, c, status, rows)
+		for _, q := range l.ofStatuses(idb, c, statuses) {
 			if q = first(q); each != nil {
 				q = each.UnionAll(q)
 			}
 			each = q
-		}
-		if len(statuses) == 1 {
-			return each
 		}
 		return first(idb.NewSelect().ColumnExpr(l.table+".*").TableExpr("(?) AS "+l.table, each))
 	case !byDate || l.table == versionTable:
 		return first(rows())
 	case f.Provider != nil:
 		return first(equal(rows(), "image_request.provider_id = ?", f.Provider))
+	case l.visibility() != nil && *l.visibility() == imaging.Public:
+		return first(rows().Where("image_request.visibility = ?", imaging.Public))
 	}
-	return first(equal(rows(), "image_request.visibility = ?", l.visibility()))
+	return first(rows())
 }
 
-// ofStatus leaves in rows those of one status. In an order by status the bounds say which of those lie within them, if any: an
-// index has the status before the date, and would be searched from the one to the other for rows that are not there.
-func (l list) ofStatus(idb bun.IDB, c *cut, status imaging.Status, rows func() *bun.SelectQuery) *bun.SelectQuery {
+// ofStatuses are the rows of these statuses within the bounds of the cut and the dates of the filter: in each query is one piece of an
+// index, or several that follow each other in the order of the list.
+func (l list) ofStatuses(idb bun.IDB, c *cut, statuses []imaging.Status) (all []*bun.SelectQuery) {
+	rows := func(c *cut) *bun.SelectQuery {
+		q := l.within(c, l.from(idb).ColumnExpr(l.table+".*"))
+		if l.dated() {
+			q = q.Where(l.table + ".end_date IS NOT NULL")
+		}
+		return q
+	}
 	if c.reading.Field == imaging.ByStartDate {
-		return equal(rows().Where(l.table+".status = ?", status), l.table+".provider_id = ?", l.f.Provider)
+		for _, status := range statuses {
+			q := rows(c).Where(l.table+".status = ?", status)
+			if l.table == versionTable {
+				q = equal(q, "version.provider_id = ?", l.f.Provider)
+			}
+			all = append(all, q)
+		}
+		return all
 	}
-	q := l.withinDates(l.from(idb).ColumnExpr(l.table+".*").Where(l.table+".status = ?", status))
-	if l.dated() {
-		q = q.Where(l.table + ".end_date IS NOT NULL")
-	}
-	for _, b := range c.bounds {
-		switch at := fmt.Sprint(b.values[0]); {
-		case at == string(status):
-			q = beside(q, l.table, orderColumns(imaging.ByStartDate), bound{b.op, b.values[1:]})
-		case (at < string(status)) != (b.op[0] == '>'):
-			q = q.Where("FALSE")
+	// With status = … Postgres would not see that what comes of one status goes on in the order of the list, and would sort it all.
+	const these = ".status = ANY (?)"
+	byDate := *c // within a status
+	byDate.reading.Field = imaging.ByStartDate
+	var whole []imaging.Status
+	for _, status := range statuses {
+		byDate.bounds = nil
+		beyond := false
+		for _, b := range c.bounds {
+			switch at := imaging.Status(fmt.Sprint(b.values[0])); {
+			case at == status:
+				byDate.bounds = append(byDate.bounds, bound{b.op, b.values[1:]})
+			case (at < status) != (b.op[0] == '>'):
+				beyond = true
+			}
+		}
+		switch {
+		case beyond:
+		case byDate.bounds == nil:
+			whole = append(whole, status)
+		default:
+			all = append(all, rows(&byDate).Where(l.table+these, pgdialect.Array([]imaging.Status{status})))
 		}
 	}
-	return q
+	if byDate.bounds = nil; whole != nil || all == nil {
+		all = append(all, rows(&byDate).Where(l.table+these, pgdialect.Array(whole)))
+	}
+	return all
 }
 
 // dated tells whether only what has an end date can be in the list.

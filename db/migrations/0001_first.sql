@@ -57,7 +57,7 @@ CREATE INDEX image_requests_by_status ON image_requests (status, start_date, id)
 CREATE INDEX image_requests_with_end ON image_requests (status, start_date, id) WHERE end_date IS NOT NULL;
 CREATE INDEX image_requests_by_owner ON image_requests (created_by, start_date, id);
 CREATE INDEX image_requests_of_provider ON image_requests (provider_id, start_date, id);
-CREATE INDEX image_requests_of_visibility ON image_requests (visibility, start_date, id);
+CREATE INDEX image_requests_for_everybody ON image_requests (start_date, id) WHERE visibility = 'PUBLIC';
 CREATE INDEX image_requests_by_tag ON image_requests USING gin (tags);
 CREATE INDEX image_requests_by_shared_with ON image_requests USING gin (shared_with);
 -- With what the counts of image requests that are yet to end are told by, so that each need not be looked up.
