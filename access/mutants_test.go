@@ -190,9 +190,16 @@ func mutate(t *testing.T) (sites []string, overlay string) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if name == "page.go" { // so that the lists of a small world are read in each of the ways that there are
+				const usual, small = "reach{each: 200, few: 10_000}", "reach{each: 1, few: 3}"
+				if !bytes.Contains(text, []byte(usual)) {
+					t.Fatalf("%s has another reach than %s", name, usual)
+				}
+				text = bytes.Replace(text, []byte(usual), []byte(small), 1)
+			}
 			if mutated, found := switches(t, pkg, name, text); len(found) > 0 {
-				put(name, mutated)
-				sites = append(sites, found...)
+				text, sites = mutated, append(sites, found...)
+				put(name, text)
 			}
 		}
 	}

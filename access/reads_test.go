@@ -237,19 +237,27 @@ func TestWholeLists(t *testing.T) {
 			continue
 		}
 		lists := map[string][]string{}
-		for _, p := range places {
-			if a.sees(p.row) {
-				lists["imageRequests(filter: {ended: null}, "] = append(lists["imageRequests(filter: {ended: null}, "], p.request.String())
-				lists["versions("] = append(lists["versions("], p.version.String())
-				if p.state != "retired" {
-					lists["imageRequests("] = append(lists["imageRequests("], p.request.String())
+		for list, has := range map[string]func(p place) bool{
+			"imageRequests(":                                              func(p place) bool { return p.state != "retired" },
+			"imageRequests(filter: {ended: null}, ":                       func(place) bool { return true },
+			"imageRequests(filter: {ended: true}, ":                       func(p place) bool { return p.state == "retired" },
+			"versions(":                                                   func(place) bool { return true },
+			"versions(filter: {visibility: USERS}, ":                      func(p place) bool { return p.visibility == "USERS" },
+			"imageRequests(filter: {ended: false, visibility: PRIVATE}, ": func(p place) bool { return p.state != "retired" && p.visibility == "PRIVATE" },
+		} {
+			lists[list] = nil
+			for _, p := range places {
+				if a.sees(p.row) && has(p) {
+					id := p.request
+					if strings.HasPrefix(list, "versions") {
+						id = p.version
+					}
+					lists[list] = append(lists[list], id.String())
 				}
 			}
+			slices.SortFunc(lists[list], func(x, y string) int { return -cmp.Compare(x, y) }) // all began at the same time
 		}
 		listed := len(lists["imageRequests("])
-		for _, want := range lists { // all began at the same time, so by id
-			slices.SortFunc(want, func(x, y string) int { return -cmp.Compare(x, y) })
-		}
 		cells = append(cells, func() {
 			for list, want := range lists {
 				got, total, more := h.pages(t, a, list)

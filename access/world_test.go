@@ -66,12 +66,24 @@ func (p place) imageRequest() map[string]any {
 		end = past
 	case "to be retired":
 		end = future
+		if p.visibility == "PRIVATE" {
+			end = tonight()
+		}
 	}
 	return map[string]any{
 		"id": p.request, "name": p.name, "icon": "icon.png", "description": "", "tags": []string{"tag"}, "created_by": "owner", "visibility": p.visibility,
 		"shared_with": shared, "start_date": asked, "end_date": end, "revision": 2, "reports": 0, "status": p.status, "instance": p.instance,
 		"provider_id": 1, "search_text": searchText(p.name, "tag"), "shared_since": 2,
 	}
+}
+
+// tonight is the end of today, by UTC, of which the counts know less than of later ends; unless it is near.
+func tonight() time.Time {
+	end := time.Now().UTC().Truncate(24 * time.Hour).Add(24*time.Hour - time.Microsecond)
+	if time.Until(end) < 10*time.Minute {
+		return future
+	}
+	return end
 }
 
 // searchText is how the service spells the texts of a request for its searches. What they find is asked through the doors.

@@ -97,14 +97,26 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 	return append(sides, byRequest, byVersion)
 }
 
-// within leaves in rows of the table what lies within the bounds of the cut and the dates of the filter.
+// within leaves in rows of the table what lies within the bounds of the cut and the dates of the filter. Of a bound and a date on the same
+// side only what says more is said: Postgres might begin at the other.
 func (l list) within(c *cut, q *bun.SelectQuery) *bun.SelectQuery {
-	q = c.within(q)
-	if c.reading.Field == imaging.ByStartDate {
-		from, before := l.dates()
-		q = equal(equal(q, l.table+".start_date >= ?", from), l.table+".start_date < ?", before)
+	if c.reading.Field != imaging.ByStartDate {
+		return c.within(q)
 	}
-	return q
+	from, before := l.dates()
+	for _, b := range c.bounds {
+		moment, _ := b.values[0].(time.Time) // or its place in a statement, of a list without dates
+		switch behind := b.op[0] == '>'; {
+		case behind && from != nil && moment.Before(*from), !behind && before != nil && !moment.Before(*before):
+			continue
+		case behind:
+			from = nil
+		default:
+			before = nil
+		}
+		q = beside(q, l.table, orderColumns(imaging.ByStartDate), b)
+	}
+	return equal(equal(q, l.table+".start_date >= ?", from), l.table+".start_date < ?", before)
 }
 
 // dates are from when, and until before when, what the filter wants has started. Nothing ends before it has started.
@@ -137,5 +149,5 @@ func (l list) narrow(order imaging.OrderField) bool {
 	if order == imaging.ByStartDate {
 		everywhere.StartedFrom, everywhere.StartedBefore = l.f.StartedFrom, l.f.StartedBefore
 	}
-	return !l.actor.Staff() || !onlyHas(l.f, everywhere)
+	return !kindOf(l.actor).staff || !onlyHas(l.f, everywhere)
 }

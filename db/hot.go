@@ -18,7 +18,8 @@ import (
 type asking struct {
 	username, usernames, providers any
 
-	gathered bool // what a worker works on is looked up beforehand, instead of for each row
+	gathered bool               // what a worker works on is looked up beforehand, instead of for each row
+	of       imaging.Visibility // of all that is asked for; "": any
 }
 
 func values(a imaging.Actor) asking {

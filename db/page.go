@@ -33,15 +33,16 @@ type list struct {
 	f     *imaging.Filter
 }
 
-// unlikely tells whether a walk would probably be for nothing.
-func (l list) unlikely() bool {
+// unlikely tells whether a walk would probably be for nothing: of what is not public, hardly anybody sees much.
+func (l list) unlikely(c *cut) bool {
 	f := l.f
-	return f.IDs != nil || f.ImageRequest != nil || f.Instance != nil || f.Status != nil && len(f.Status) == 0
+	theirs := f.Visibility != nil && *f.Visibility != imaging.Public && !kindOf(l.actor).staff
+	return theirs && !l.byOwner(c) || f.IDs != nil || f.ImageRequest != nil || f.Instance != nil || f.Status != nil && len(f.Status) == 0
 }
 
 // requestPage reads the requests of the cut, in the order in which it is read.
 func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([]*imaging.ImageRequest, error) {
-	if most := s.reach.walked(c.offset + c.n + 1); c.offset <= s.reach.few && !l.unlikely() {
+	if most := s.reach.walked(c.offset + c.n + 1); c.offset <= s.reach.few && !l.unlikely(c) {
 		g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
 		err := s.walk(ctx, idb, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
 			page := l.walk(idb, c, visible, most).ColumnExpr("image_request.*")
@@ -58,7 +59,7 @@ func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([
 // versionPage reads the versions of the cut, likewise.
 func (s *Store) versionPage(ctx context.Context, l list, c *cut) ([]*imaging.Version, error) {
 	g := gathering{picked: s.columns.pick(), ranked: map[int]*imaging.Version{}}
-	if most := s.reach.walked(c.n + 1); !l.unlikely() {
+	if most := s.reach.walked(c.n + 1); !l.unlikely(c) {
 		err := s.walk(ctx, s.db, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
 			return g.fromRanked(s.db, l.keys(l.walk(s.db, c, visible, most), c), c.reading)
 		})
@@ -86,7 +87,7 @@ func (s *Store) walk(ctx context.Context, idb bun.IDB, l list, c *cut, g *gather
 
 // holds tells whether the cut has any rows.
 func (s *Store) holds(ctx context.Context, l list, c *cut) (bool, error) {
-	if !l.unlikely() {
+	if !l.unlikely(c) {
 		found, err := l.keys(l.walk(s.db, c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }, s.reach.walked(c.n+1)), c).Exists(ctx)
 		if err != nil || found {
 			return found, s.translate(err)

@@ -470,7 +470,7 @@ CREATE INDEX image_requests_by_instance ON public.image_requests USING btree (in
 
 CREATE INDEX image_requests_by_name ON public.image_requests USING btree (name, id);
 
-CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, start_date, id);
+CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, visibility, start_date, id);
 
 CREATE INDEX image_requests_by_search ON public.image_requests USING gin (search_text public.gin_trgm_ops) WITH (gin_pending_list_limit='1024');
 
@@ -480,13 +480,19 @@ CREATE INDEX image_requests_by_start_date ON public.image_requests USING btree (
 
 CREATE INDEX image_requests_by_status ON public.image_requests USING btree (status, start_date, id);
 
+CREATE INDEX image_requests_by_status_and_name ON public.image_requests USING btree (status, name, id);
+
 CREATE INDEX image_requests_by_tag ON public.image_requests USING gin (tags);
 
 CREATE INDEX image_requests_for_everybody ON public.image_requests USING btree (start_date, id) WHERE (visibility = 'PUBLIC'::text);
 
 CREATE INDEX image_requests_of_provider ON public.image_requests USING btree (provider_id, start_date, id);
 
-CREATE INDEX image_requests_with_end ON public.image_requests USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
+CREATE INDEX image_requests_with_end_by_name ON public.image_requests USING btree (name, id) WHERE (end_date IS NOT NULL);
+
+CREATE INDEX image_requests_with_end_by_start_date ON public.image_requests USING btree (start_date, id) WHERE (end_date IS NOT NULL);
+
+CREATE INDEX image_requests_with_end_by_status ON public.image_requests USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
 
 CREATE INDEX tokens_by_age ON public.tokens USING btree (created_at, id);
 
@@ -502,11 +508,17 @@ CREATE INDEX versions_by_start_date ON public.versions USING btree (start_date, 
 
 CREATE INDEX versions_by_status ON public.versions USING btree (status, start_date, id);
 
+CREATE INDEX versions_by_status_and_name ON public.versions USING btree (status, name, id);
+
 CREATE INDEX versions_in_queue ON public.versions USING btree (status, provider_id, start_date, id);
 
 CREATE UNIQUE INDEX versions_one_open_per_instance ON public.versions USING btree (instance) WHERE (status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text]));
 
-CREATE INDEX versions_with_end ON public.versions USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
+CREATE INDEX versions_with_end_by_name ON public.versions USING btree (name, id) WHERE (end_date IS NOT NULL);
+
+CREATE INDEX versions_with_end_by_start_date ON public.versions USING btree (start_date, id) WHERE (end_date IS NOT NULL);
+
+CREATE INDEX versions_with_end_by_status ON public.versions USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
 
 CREATE TRIGGER events_are_append_only BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

@@ -46,7 +46,7 @@ func visibleOf(q *bun.SelectQuery, of imaging.Visibility, a imaging.Actor) *bun.
 		return q.Where("FALSE")
 	}
 	asks := values(a)
-	asks.gathered = true
+	asks.gathered, asks.of = true, of
 	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return concerned(q, kind, asks) })
 }
 
@@ -65,8 +65,12 @@ func concerned(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
 		work, end = "image_request.id = ANY (ARRAY (SELECT w.image_request_id FROM versions w WHERE ", "))"
 	}
 	work += "w.status IN ('APPROVED', 'IMAGING')"
-	if !kind.confined {
-		return q.WhereOr(work + end)
+	var args []any
+	if a.of != "" {
+		work, args = work+" AND w.visibility = ?", append(args, a.of)
 	}
-	return q.WhereOr(work+" AND w.provider_id = ANY (?)"+end, a.providers)
+	if kind.confined {
+		work, args = work+" AND w.provider_id = ANY (?)", append(args, a.providers)
+	}
+	return q.WhereOr(work+end, args...)
 }

@@ -22,72 +22,89 @@ func (l list) walk(idb bun.IDB, c *cut, visible rule, most int) *bun.SelectQuery
 // along is the rows of the table within the bounds of the cut, narrowed by what some index begins with that goes on in the
 // order; the first so many of them, if most is not 0.
 func (l list) along(idb bun.IDB, c *cut, most int) *bun.SelectQuery {
-	f, byDate := l.f, c.reading.Field == imaging.ByStartDate
-	rows := func() *bun.SelectQuery {
-		return l.within(c, l.from(idb).ColumnExpr(l.table+".*"))
-	}
 	first := func(q *bun.SelectQuery) *bun.SelectQuery {
 		if most == 0 {
 			return q
 		}
 		return orderBy(q, l.table, c.reading).Limit(int64(most))
 	}
-	statuses := slices.Compact(slices.Sorted(slices.Values(f.Status)))
-	if len(statuses) == 0 && (l.dated() || !byDate && (f.StartedFrom != nil || f.StartedBefore != nil)) {
-		statuses = imaging.Statuses // within each of which an index has what is wanted in one piece
+	pieces := l.pieces(idb, c)
+	all := first(pieces[0])
+	for _, q := range pieces[1:] { // which Postgres merges in their order
+		all = all.UnionAll(first(q))
 	}
-	switch {
-	case c.reading.Field == imaging.ByName:
-		return first(rows())
-	case byDate && l.table == requestTable && l.owner() != nil:
-		return first(equal(rows(), "image_request.created_by = ?", l.owner()))
-	case len(statuses) > 0:
-		var each *bun.SelectQuery // which Postgres merges in their order
-		for _, q := range l.ofStatuses(idb, c, statuses) {
-			if q = first(q); each != nil {
-				q = each.UnionAll(q)
-			}
-			each = q
-		}
-		return first(idb.NewSelect().ColumnExpr(l.table+".*").TableExpr("(?) AS "+l.table, each))
-	case !byDate || l.table == versionTable:
-		return first(rows())
-	case f.Provider != nil:
-		return first(equal(rows(), "image_request.provider_id = ?", f.Provider))
-	case l.visibility() != nil && *l.visibility() == imaging.Public:
-		return first(rows().Where("image_request.visibility = ?", imaging.Public))
-	}
-	return first(rows())
-}
-
-// ofStatuses are the rows of these statuses within the bounds of the cut and the dates of the filter: in each query is one piece of an
-// index, or several that follow each other in the order of the list.
-func (l list) ofStatuses(idb bun.IDB, c *cut, statuses []imaging.Status) (all []*bun.SelectQuery) {
-	rows := func(c *cut) *bun.SelectQuery {
-		q := l.within(c, l.from(idb).ColumnExpr(l.table+".*"))
-		if l.dated() {
-			q = q.Where(l.table + ".end_date IS NOT NULL")
-		}
-		return q
-	}
-	if c.reading.Field == imaging.ByStartDate {
-		for _, status := range statuses {
-			q := rows(c).Where(l.table+".status = ?", status)
-			if l.table == versionTable {
-				q = equal(q, "version.provider_id = ?", l.f.Provider)
-			}
-			all = append(all, q)
-		}
+	if len(pieces) == 1 {
 		return all
 	}
-	// With status = … Postgres would not see that what comes of one status goes on in the order of the list, and would sort it all.
-	const these = ".status = ANY (?)"
+	return first(idb.NewSelect().ColumnExpr(l.table+".*").TableExpr("(?) AS "+l.table, all))
+}
+
+// pieces are of indexes, each in the order of the list.
+func (l list) pieces(idb bun.IDB, c *cut) []*bun.SelectQuery {
+	f, byDate := l.f, c.reading.Field == imaging.ByStartDate
+	rows := l.rows(idb, c)
+	switch statuses := slices.Compact(slices.Sorted(slices.Values(f.Status))); {
+	case l.byOwner(c):
+		return l.ofOwner(idb, c)
+	case len(statuses) > 0 && c.reading.Field != imaging.ByStatus:
+		return l.ofEach(idb, c, statuses)
+	case len(statuses) > 0:
+		return l.ofStatuses(idb, c, statuses)
+	case c.reading.Field == imaging.ByStatus && (l.dated() || f.StartedFrom != nil || f.StartedBefore != nil):
+		return l.ofStatuses(idb, c, imaging.Statuses) // within each of which the dates are one piece
+	case l.dated() || !byDate || l.table == versionTable:
+	case f.Provider != nil:
+		rows = rows.Where("image_request.provider_id = ?", *f.Provider)
+	case l.visibility() != nil && *l.visibility() == imaging.Public:
+		rows = rows.Where("image_request.visibility = ?", imaging.Public)
+	}
+	return []*bun.SelectQuery{rows}
+}
+
+// rows are those within the bounds of the cut that have an end date, if only such can be in the list: there are indexes of those alone.
+func (l list) rows(idb bun.IDB, c *cut) *bun.SelectQuery {
+	q := l.within(c, l.from(idb).ColumnExpr(l.table+".*"))
+	if l.dated() {
+		q = q.Where(l.table + ".end_date IS NOT NULL")
+	}
+	return q
+}
+
+// ofOwner are the requests of the owner, by their visibility.
+func (l list) ofOwner(idb bun.IDB, c *cut) (all []*bun.SelectQuery) {
+	for _, v := range imaging.Visibilities {
+		if l.f.Visibility == nil || *l.f.Visibility == v {
+			all = append(all, l.rows(idb, c).Where("image_request.created_by = ?", l.owner()).Where("image_request.visibility = ?", v))
+		}
+	}
+	return all
+}
+
+// ofEach are the rows of each of these statuses.
+func (l list) ofEach(idb bun.IDB, c *cut, statuses []imaging.Status) (all []*bun.SelectQuery) {
+	for _, status := range statuses {
+		q := l.rows(idb, c).Where(l.table+".status = ?", status)
+		if l.table == versionTable && c.reading.Field == imaging.ByStartDate {
+			q = equal(q, "version.provider_id = ?", l.f.Provider)
+		}
+		all = append(all, q)
+	}
+	return all
+}
+
+// ofStatuses are the rows of these statuses in an order by status: all of those whose rows lie within the bounds of the cut, which an
+// index has one status after the other, and those of the statuses in which it begins and ends. With status = … Postgres would not see
+// that what comes of one status goes on in the order of the list, and would sort it all.
+func (l list) ofStatuses(idb bun.IDB, c *cut, statuses []imaging.Status) (all []*bun.SelectQuery) {
 	byDate := *c // within a status
 	byDate.reading.Field = imaging.ByStartDate
+	of := func(statuses ...imaging.Status) *bun.SelectQuery {
+		return l.rows(idb, &byDate).Where(l.table+".status = ANY (?)", pgdialect.Array(statuses))
+	}
 	var whole []imaging.Status
 	for _, status := range statuses {
-		byDate.bounds = nil
 		beyond := false
+		byDate.bounds = nil
 		for _, b := range c.bounds {
 			switch at := imaging.Status(fmt.Sprint(b.values[0])); {
 			case at == status:
@@ -101,11 +118,11 @@ func (l list) ofStatuses(idb bun.IDB, c *cut, statuses []imaging.Status) (all []
 		case byDate.bounds == nil:
 			whole = append(whole, status)
 		default:
-			all = append(all, rows(&byDate).Where(l.table+these, pgdialect.Array([]imaging.Status{status})))
+			all = append(all, of(status))
 		}
 	}
 	if byDate.bounds = nil; whole != nil || all == nil {
-		all = append(all, rows(&byDate).Where(l.table+these, pgdialect.Array(whole)))
+		all = append(all, of(whole...))
 	}
 	return all
 }
@@ -132,11 +149,15 @@ func (l list) owner() *string {
 	return nil
 }
 
+// byOwner tells whether an index has the requests of the list's owner in its order.
+func (l list) byOwner(c *cut) bool {
+	return c.reading.Field == imaging.ByStartDate && l.table == requestTable && l.owner() != nil
+}
+
 // visibility is what all requests of the list have, if it is one.
 func (l list) visibility() *imaging.Visibility {
-	public := imaging.Public
-	if l.f.Visibility != nil || l.actor.SignedIn() || l.actor.Staff() {
-		return l.f.Visibility
+	if l.f.Visibility == nil && kindOf(l.actor) == (actorKind{}) {
+		return new(imaging.Public)
 	}
-	return &public
+	return l.f.Visibility
 }
