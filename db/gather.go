@@ -17,7 +17,7 @@ func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
 	}
 	q := idb.NewSelect().ColumnExpr("page.*")
 	var pages *bun.SelectQuery
-	var tooMany []string // of the sides so far
+	tooMany := "TRUE" // of each side so far; of the next one nobody asks before
 	for _, side := range l.sides(idb, c) {
 		few, most := "few_"+side.name, r.few
 		if side.name == ahead {
@@ -27,20 +27,16 @@ func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
 												With(few, idb.NewSelect().TableExpr("all_"+side.name).Limit(int64(most)+1))
 		page := orderBy(idb.NewSelect().ColumnExpr("few.*").TableExpr("(?) AS few", side.wanted), "few", c.reading).
 			Offset(int64(c.offset)).Limit(int64(c.n) + 1)
-		for _, many := range tooMany {
-			page = page.Where(many)
+		then := func(is string) string {
+			return fmt.Sprintf("CASE WHEN %s THEN (SELECT count(*) FROM %s) %s %d ELSE FALSE END", tooMany, few, is, most)
 		}
-		page = page.Where("(SELECT count(*) FROM ?) <= ?", bun.Safe(few), most)
-		tooMany = append(tooMany, fmt.Sprintf("(SELECT count(*) FROM %s) > %d", few, most))
+		page, tooMany = page.Where(then("<=")), then(">")
 		if pages != nil {
 			page = pages.UnionAll(page)
 		}
 		pages = page
 	}
-	for _, many := range tooMany {
-		onward = onward.Where(many)
-	}
-	return q.TableExpr("(?) AS page", pages.UnionAll(onward))
+	return q.TableExpr("(?) AS page", pages.UnionAll(onward.Where(tooMany)))
 }
 
 // side is one from which the rows of a list can be gathered.
