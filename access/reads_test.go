@@ -318,11 +318,13 @@ func TestWhatLiesBeyond(t *testing.T) {
 				return slices.ContainsFunc(edges, func(edge any) bool { return a.sees(seen[fmt.Sprint(at(edge, "node", "id"))]) })
 			}
 			cells = append(cells, func() {
-				cursor := fmt.Sprint(at(edge, "cursor"))
-				body := h.ask(a, fmt.Sprintf(`{ before: %[1]sfirst: 1, after: %[2]q) { pageInfo { hasPreviousPage } } beyond: %[1]slast: 1, before: %[2]q) { pageInfo { hasNextPage } } }`, private, cursor), nil).answer(t)
-				before, beyond := at(body.Data["before"], "pageInfo", "hasPreviousPage"), at(body.Data["beyond"], "pageInfo", "hasNextPage")
-				if before != sees(edges[:i+1]) || beyond != sees(edges[i:]) {
-					fail(t, "at row %d of %d as %s: before it %v, beyond it %v", i, len(edges), a.name, before, beyond)
+				only := fmt.Sprintf("imageRequests(filter: {search: %q, ended: null}, ", at(edge, "node", "id")) // which is in its name
+				for list, parts := range map[string][2][]any{private: {edges[:i+1], edges[i:]}, only: {edges[i : i+1], edges[i : i+1]}} {
+					body := h.ask(a, fmt.Sprintf(`{ before: %[1]sfirst: 1, after: %[2]q) { pageInfo { hasPreviousPage } } beyond: %[1]slast: 1, before: %[2]q) { pageInfo { hasNextPage } } }`, list, at(edge, "cursor")), nil).answer(t)
+					before, beyond := at(body.Data["before"], "pageInfo", "hasPreviousPage"), at(body.Data["beyond"], "pageInfo", "hasNextPage")
+					if before != sees(parts[0]) || beyond != sees(parts[1]) {
+						fail(t, "%s at row %d of %d as %s: before it %v, beyond it %v", list, i, len(edges), a.name, before, beyond)
+					}
 				}
 			})
 		}

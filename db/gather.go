@@ -2,6 +2,7 @@ package db
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -80,7 +81,8 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 		all:    l.beyondIndexes(idb, c, versions()),
 		wanted: each(inOrder, requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
 	}
-	ofVersions := f.IDs != nil || f.Status != nil || f.Provider != nil || f.Instance != nil || l.dated() || f.StartedFrom != nil || f.StartedBefore != nil
+	few := f.Status != nil && !slices.Contains(f.Status, imaging.Completed) // as nearly all are, sooner or later
+	ofVersions := few || f.IDs != nil || f.Provider != nil || f.Instance != nil || l.dated() || f.StartedFrom != nil || f.StartedBefore != nil
 	ofOthers := l.owner() != nil || f.ImageRequest != nil || f.Search != nil || len(f.Tags) > 0
 	switch {
 	case f.IDs != nil || f.Instance != nil || ofVersions && !ofOthers && f.Visibility == nil:
