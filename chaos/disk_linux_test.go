@@ -15,11 +15,11 @@ import (
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	switch err := syscall.Mount("chaos", dir, "tmpfs", 0, "size=256m,mode=0711"); {
-	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+	if os.Geteuid() != 0 {
 		t.Skip("a small file system can only be mounted by root: the disk is not filled")
-	case err != nil:
-		t.Fatal(err)
+	}
+	if err := syscall.Mount("chaos", dir, "tmpfs", 0, "size=256m,mode=0711"); err != nil {
+		t.Fatal("root may not mount a small file system here: ", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {

@@ -60,7 +60,7 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 		return idb.NewSelect().TableExpr("? AS few CROSS JOIN LATERAL (? OFFSET 0) AS wanted", bun.Safe(few), wanted)
 	}
 	inOrder := "(SELECT * FROM few_versions AS few ORDER BY " + ordering("few", c.reading) + " OFFSET 0)" // so that no more requests are looked up than a page needs
-	if byDates := c.reading.Field != imaging.ByName && (f.StartedFrom != nil || f.StartedBefore != nil || f.EndsBefore != nil); byDates || len(c.bounds) > 0 {
+	if l.timed() && c.reading.Field != imaging.ByName || len(c.bounds) > 0 {
 		sides = append(sides, side{
 			name:   ahead,
 			all:    idb.NewSelect().TableExpr("(?) AS along", l.along(idb, c, 0)).ColumnExpr("along.id"),
@@ -82,7 +82,7 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 		wanted: each(inOrder, requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
 	}
 	few := f.Status != nil && !slices.Contains(f.Status, imaging.Completed) // as nearly all are, sooner or later
-	ofVersions := few || f.IDs != nil || f.Provider != nil || f.Instance != nil || l.dated() || f.StartedFrom != nil || f.StartedBefore != nil
+	ofVersions := few || f.IDs != nil || f.Provider != nil || f.Instance != nil || l.dated() || l.timed()
 	ofOthers := l.owner() != nil || f.ImageRequest != nil || f.Search != nil || len(f.Tags) > 0
 	switch {
 	case f.IDs != nil || f.Instance != nil || ofVersions && !ofOthers && f.Visibility == nil:
@@ -124,6 +124,12 @@ func (l list) dates() (from, before *time.Time) {
 		before = end
 	}
 	return l.f.StartedFrom, before
+}
+
+// timed tells whether the filter wants something of when it has started.
+func (l list) timed() bool {
+	from, before := l.dates()
+	return from != nil || before != nil
 }
 
 // beyondIndexes leaves in keys what lies within the bounds of the cut, so that Postgres does not look for that by an index: there is much of it.

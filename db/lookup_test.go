@@ -41,6 +41,19 @@ type found struct {
 	err  error
 }
 
+// freed ends the transaction that held lookups up, and sees that each is answered.
+func freed(t *testing.T, tx *sql.Tx, held ...<-chan found) {
+	t.Helper()
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range held {
+		if f := <-one; f.err != nil {
+			t.Error(f.err)
+		}
+	}
+}
+
 func (b bench) lookUp(ctx context.Context, a imaging.Actor, id uuid.UUID) <-chan found {
 	done := make(chan found, 1)
 	go func() {
@@ -139,12 +152,7 @@ func TestLeavingALookup(t *testing.T) {
 	if f := <-leaves; f.err == nil {
 		t.Error("who left is told of ", f.node)
 	}
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	if f := <-stays; f.err != nil {
-		t.Error(f.err)
-	}
+	freed(t, tx, stays)
 }
 
 // Those whose round trip dies with its connection are answered all the same.
@@ -164,14 +172,7 @@ func TestLookupsWhoseConnectionDies(t *testing.T) {
 	pid := b.begun(t, before, b.LookupsWaiting)
 	execute(t, b.sql, "SELECT pg_terminate_backend($1::int)", pid)
 	eventually(t, "each is asked alone", func() bool { return len(b.blocked(t)) == db.Connections })
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	for _, one := range together {
-		if f := <-one; f.err != nil {
-			t.Error(f.err)
-		}
-	}
+	freed(t, tx, together...)
 }
 
 // Lookups whose round trip is held up are asked alone, each for as long as its caller likes, and leave the lanes to others.
@@ -186,14 +187,7 @@ func TestLookupsThatAreHeldUp(t *testing.T) {
 		held = append(held, b.lookUp(t.Context(), ann, v.ImageRequestID))
 	}
 	eventually(t, "each is asked alone", func() bool { return len(b.blocked(t)) == db.Connections })
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	for _, one := range held {
-		if f := <-one; f.err != nil {
-			t.Error(f.err)
-		}
-	}
+	freed(t, tx, held...)
 }
 
 // Who holds up lookups of image requests holds up nobody who signs in.

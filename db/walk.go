@@ -50,7 +50,7 @@ func (l list) pieces(idb bun.IDB, c *cut) []*bun.SelectQuery {
 		return l.ofEach(idb, c, statuses)
 	case len(statuses) > 0:
 		return l.ofStatuses(idb, c, statuses)
-	case c.reading.Field == imaging.ByStatus && (l.dated() || f.StartedFrom != nil || f.StartedBefore != nil):
+	case c.reading.Field == imaging.ByStatus && (l.dated() || l.timed()):
 		return l.ofStatuses(idb, c, imaging.Statuses) // within each of which the dates are one piece
 	case l.dated() || !byDate || l.table == versionTable:
 	case f.Provider != nil:
