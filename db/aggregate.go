@@ -41,20 +41,7 @@ func (p *picked) fromRanked(idb bun.IDB, keys *bun.SelectQuery, o imaging.Order)
 		ColumnExpr("row_number() OVER (ORDER BY ?) AS rank", bun.Safe(ordering("page", o)))
 	return p.from(idb).ColumnExpr("ranked.rank").WithQuery(bun.NewWithQuery("ranked", ranked).Materialized()).
 		Join("LEFT JOIN ranked ON ranked.id = version.id").Where("image_request.id IN (SELECT image_request_id FROM ranked)").
-		OrderExpr("image_request.id, version.ordinal")
-}
-
-// inOrder lets the rows of a request come one after the other, the oldest version first.
-func (p *picked) inOrder(q *bun.SelectQuery, o imaging.Order) *bun.SelectQuery {
-	return p.ofOne(orderBy(q, requestTable, o))
-}
-
-// ofOne is inOrder for the rows of a single request.
-func (p *picked) ofOne(q *bun.SelectQuery) *bun.SelectQuery {
-	if len(p.version) == 0 {
-		return q
-	}
-	return q.OrderExpr("version.ordinal")
+		OrderExpr("image_request.id")
 }
 
 // gathering makes aggregates of rows, as they come.
@@ -79,6 +66,9 @@ func (g *gathering) take(c cells) error {
 			fill(v.Provider, g.provider, &c)
 		}
 		r.Versions = append(r.Versions, v)
+		for i := len(r.Versions) - 1; i > 0 && r.Versions[i-1].Ordinal > v.Ordinal; i-- { // Postgres need not sort them
+			r.Versions[i-1], r.Versions[i] = v, r.Versions[i-1]
+		}
 		if g.ranked != nil && !c.null() {
 			g.ranked[c.number()] = v
 		}
@@ -98,7 +88,14 @@ func (g *gathering) request(c *cells) *imaging.ImageRequest {
 			return last
 		}
 	}
-	r := &imaging.ImageRequest{}
+	of := &struct { // with a place for the one version that most have
+		imaging.ImageRequest
+		first [1]*imaging.Version
+	}{}
+	r := &of.ImageRequest
+	if len(g.version) > 0 {
+		r.Versions = of.first[:0]
+	}
 	fill(r, g.picked.request, c)
 	g.requests = append(g.requests, r)
 	return r

@@ -1,21 +1,21 @@
 package db
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
 	"imagerequests/imaging"
 )
 
-// Columns are what a reader of image requests needs of them, by the names of the tables' columns. What the rules need is
-// always read. A nil *Columns needs all.
+// Columns are what a reader of image requests needs of them, by the names of the tables' columns. What the rules need for that, and
+// what tells rows apart, is always read. A nil *Columns needs all.
 type Columns struct {
 	ImageRequest []string
 	Version      []string // none, with Provider false: no version is looked at
 	Provider     bool     // of a version's provider, more than its number
 
-	once   sync.Once
-	picked picked
+	picks sync.Map // *picked by purpose
 }
 
 // Only is the store whose reads of image requests and versions fill no more than these columns. The columns must not change
@@ -34,27 +34,51 @@ type picked struct {
 	list     string // of them all, as SQL selects them
 }
 
-// What the rules need: whose it is; where each version stands, and where it is made. And what lists are ordered by, for cursors.
-var (
-	requestNeeds = []string{"id", "created_by", "visibility", "start_date", "name", "status"}
-	versionNeeds = []string{"id", "provider_id", "status", "start_date"}
-)
+// purpose is what is read: a list of a table, or what has certain ids; and by which order.
+type purpose struct {
+	table string // "": by ids
+	order imaging.OrderField
+}
 
-func (c *Columns) pick() *picked {
+// guarded are the columns that imaging.Redact takes out for those who may not read them. It must know whose the request is, and
+// what is made where. Without that it takes them out for all.
+var guarded = []string{
+	"shared_with", "ip_address", "sys", "exclude", "decided_by", "decided_at", "decision", "questioned_by", "questioned_at", "question",
+	"answered_at", "answer", "excluded", "failure_code", "failure_message", "failure_detail", "failure_retryable",
+}
+
+// pick adds what is read for each purpose: ids where they are looked for, places in a list for its cursors, places of versions.
+func (c *Columns) pick(of purpose) *picked {
 	if c == nil {
 		return all()
 	}
-	c.once.Do(func() {
-		c.picked.request = only(requestColumns, append(c.ImageRequest, requestNeeds...))
-		if len(c.Version) > 0 || c.Provider {
-			c.picked.version = only(versionColumns, append(c.Version, versionNeeds...))
-		}
-		if c.Provider {
-			c.picked.provider = providerColumns
-		}
-		c.picked.named()
-	})
-	return &c.picked
+	if known, ok := c.picks.Load(of); ok {
+		return known.(*picked)
+	}
+	request, version := append([]string{"id"}, c.ImageRequest...), append([]string{"ordinal"}, c.Version...)
+	if of.table == versionTable {
+		version = append(version, orderColumns(of.order)...)
+	} else {
+		request = append(request, orderColumns(of.order)...)
+	}
+	if of.table == "" {
+		version = append(version, "id")
+	}
+	if slices.ContainsFunc(guarded, func(column string) bool {
+		return slices.Contains(c.ImageRequest, column) || slices.Contains(c.Version, column)
+	}) {
+		request, version = append(request, "created_by"), append(version, "status", "provider_id")
+	}
+	p := &picked{request: only(requestColumns, request)}
+	if len(c.Version) > 0 || c.Provider {
+		p.version = only(versionColumns, version)
+	}
+	if c.Provider {
+		p.provider = providerColumns
+	}
+	p.named()
+	known, _ := c.picks.LoadOrStore(of, p)
+	return known.(*picked)
 }
 
 var all = sync.OnceValue(func() *picked {

@@ -115,7 +115,7 @@ func requestValue(r *imaging.ImageRequest, field imaging.OrderField) string {
 }
 
 func versionValue(v *imaging.Version, field imaging.OrderField) string {
-	return valueOf(field, v.ImageRequest.Name, v.Status, v.StartDate)
+	return valueOf(field, v.Name, v.Status, v.StartDate)
 }
 
 func valueOf(field imaging.OrderField, name string, status imaging.Status, start time.Time) string {

@@ -26,6 +26,7 @@ var (
 	ErrNested    = errNested
 	DemoAlias    = demoAlias
 	DemoInstance = demoInstance
+	Guarded      = guarded
 )
 
 // MigrationLock is the advisory lock of Migrate.
@@ -91,7 +92,7 @@ func (s *Store) Put(ctx context.Context, requests ...*imaging.ImageRequest) erro
 
 // ScanRows makes requests of the rows of a prepared read of these columns.
 func ScanRows(c *Columns, rows []safedriver.Row) ([]*imaging.ImageRequest, error) {
-	g := gathering{picked: c.pick()}
+	g := gathering{picked: c.pick(purpose{requestTable, imaging.ByStartDate})}
 	for _, r := range rows {
 		if err := g.row(r); err != nil {
 			return nil, err

@@ -70,7 +70,7 @@ func (h *hot) text(key hotKey, build func() *bun.SelectQuery) string {
 // read is aggregates by a prepared statement that finds a few by their ids. What names the read; build makes it, with args in the
 // places from $1 on, and must let the visibility rule see to its requests. It reads outside of any transaction.
 func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
-	g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
+	g := gathering{picked: s.columns.pick(purpose{}), requests: []*imaging.ImageRequest{}}
 	err := s.readInto(ctx, a, &g, s.together, what, build, args...)
 	return g.requests, err
 }

@@ -43,10 +43,10 @@ func (l list) unlikely(c *cut) bool {
 // requestPage reads the requests of the cut, in the order in which it is read.
 func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([]*imaging.ImageRequest, error) {
 	if most := s.reach.walked(c.offset + c.n + 1); c.offset <= s.reach.few && !l.unlikely(c) {
-		g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
+		g := gathering{picked: s.columns.pick(purpose{l.table, c.reading.Field}), requests: []*imaging.ImageRequest{}}
 		err := s.walk(ctx, idb, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
 			page := l.walk(idb, c, visible, most).ColumnExpr("image_request.*")
-			return g.inOrder(g.fromAll(idb, page), c.reading)
+			return orderBy(g.fromAll(idb, page), requestTable, c.reading)
 		})
 		if err != nil || len(g.requests) > c.n {
 			return g.requests, err
@@ -58,7 +58,7 @@ func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([
 
 // versionPage reads the versions of the cut, likewise.
 func (s *Store) versionPage(ctx context.Context, l list, c *cut) ([]*imaging.Version, error) {
-	g := gathering{picked: s.columns.pick(), ranked: map[int]*imaging.Version{}}
+	g := gathering{picked: s.columns.pick(purpose{l.table, c.reading.Field}), ranked: map[int]*imaging.Version{}}
 	if most := s.reach.walked(c.n + 1); !l.unlikely(c) {
 		err := s.walk(ctx, s.db, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
 			return g.fromRanked(s.db, l.keys(l.walk(s.db, c, visible, most), c), c.reading)

@@ -14,7 +14,7 @@ import (
 // ImageRequest is the request with this id. NOT_FOUND if there is none or the actor may not see it.
 func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
 	rows, err := s.read(ctx, a, "image request", func(p *picked, visible rule) *bun.SelectQuery {
-		return p.ofOne(visible(p.from(s.db).Where("image_request.id = $1")))
+		return visible(p.from(s.db).Where("image_request.id = $1"))
 	}, id.String())
 	return first(rows, err)
 }
@@ -23,7 +23,7 @@ func (s *Store) ImageRequest(ctx context.Context, a imaging.Actor, id uuid.UUID)
 func (s *Store) Version(ctx context.Context, a imaging.Actor, id uuid.UUID) (*imaging.Version, error) {
 	rows, err := s.read(ctx, a, "version", func(p *picked, visible rule) *bun.SelectQuery {
 		of := "image_request.id = (SELECT image_request_id FROM versions WHERE id = $1)"
-		return p.ofOne(visible(p.from(s.db).Where(of)))
+		return visible(p.from(s.db).Where(of))
 	}, id.String())
 	r, err := first(rows, err)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]
 	}
 	rows, err := s.read(ctx, a, "nodes", func(p *picked, visible rule) *bun.SelectQuery {
 		of := "SELECT image_request_id FROM versions WHERE id = ANY ($1::uuid[]) UNION SELECT unnest($1::uuid[])"
-		return p.inOrder(visible(p.from(s.db).Where("image_request.id IN (?)", bun.Safe(of))), imaging.NewestFirst)
+		return orderBy(visible(p.from(s.db).Where("image_request.id IN (?)", bun.Safe(of))), requestTable, imaging.NewestFirst)
 	}, "{"+strings.Join(texts, ",")+"}")
 	if err != nil {
 		return nil, err
@@ -103,8 +103,8 @@ func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, id
 // load is aggregates with all that there is to read, for a change. It is one statement, so that each aggregate is of one
 // moment.
 func (s *Store) load(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
-	g := gathering{picked: s.columns.pick(), requests: []*imaging.ImageRequest{}}
-	err := s.gather(ctx, &g, g.inOrder(visible(g.from(idb).Where("image_request.id IN (?)", ids), a), o))
+	g := gathering{picked: s.columns.pick(purpose{order: o.Field}), requests: []*imaging.ImageRequest{}}
+	err := s.gather(ctx, &g, orderBy(visible(g.from(idb).Where("image_request.id IN (?)", ids), a), requestTable, o))
 	return g.requests, err
 }
 

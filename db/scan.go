@@ -154,10 +154,11 @@ func as[T any](c *cells) (value T) {
 	return value
 }
 
-// sent is the next value as Postgres has sent it.
-func (c *cells) sent(wanted any) string {
+// sent is the next value as Postgres has sent it, which is to become a T.
+func sent[T any](c *cells) string {
 	value, ok := c.row.Next()
 	if !ok {
+		var wanted T
 		c.fail(nil, wanted)
 	}
 	return value
@@ -169,21 +170,21 @@ func (c *cells) fail(v driver.Value, wanted any) {
 
 func (c *cells) text() string {
 	if c.values == nil {
-		return c.sent("")
+		return sent[string](c)
 	}
 	return as[string](c)
 }
 
 func (c *cells) bytes() []byte {
 	if c.values == nil {
-		return []byte(c.sent([]byte(nil)))
+		return []byte(sent[[]byte](c))
 	}
 	return as[[]byte](c)
 }
 
 func (c *cells) truth() bool {
 	if c.values == nil {
-		return c.sent(false) == "\x01"
+		return sent[bool](c) == "\x01"
 	}
 	return as[bool](c)
 }
@@ -192,7 +193,7 @@ func (c *cells) number() int {
 	if c.values != nil {
 		return int(as[int64](c))
 	}
-	return c.whole(c.sent(0))
+	return c.whole(sent[int](c))
 }
 
 // whole is a smallint, an int or a bigint.
@@ -222,14 +223,14 @@ var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 // time is UTC: sessions are set to it.
 func (c *cells) time() time.Time {
 	if c.values == nil {
-		return time.UnixMicro(epoch.UnixMicro() + int64(c.whole(c.sent(epoch)))).UTC()
+		return time.UnixMicro(epoch.UnixMicro() + int64(c.whole(sent[time.Time](c)))).UTC()
 	}
 	return as[time.Time](c).UTC()
 }
 
 func (c *cells) id() (id uuid.UUID) {
 	if c.values == nil {
-		sent := c.sent(id)
+		sent := sent[uuid.UUID](c)
 		if copy(id[:], sent); len(sent) != len(id) {
 			c.fail(sent, id)
 		}
@@ -268,7 +269,7 @@ func (c *cells) texts() []string {
 // elements are those of an array as Postgres sends it: how many dimensions, whether there are NULLs, the type; of the dimension
 // its size and where it starts; and each like a value of a row.
 func (c *cells) elements() []string {
-	sent := c.sent([]string(nil))
+	sent := sent[[]string](c)
 	const head, dimension = 12, 8
 	if len(sent) == head && bigEndian(sent[:4]) == 0 {
 		return []string{}

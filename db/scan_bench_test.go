@@ -19,8 +19,8 @@ import (
 //	go test ./db -run '^$' -bench 'Scan|Cursor' -benchmem
 func BenchmarkScan(b *testing.B) {
 	columns := &db.Columns{
-		ImageRequest: []string{"id", "icon", "description", "tags", "end_date"},
-		Version:      []string{"alias", "version", "end_date"},
+		ImageRequest: []string{"id", "icon", "created_by", "name", "tags", "description", "start_date", "end_date", "visibility"},
+		Version:      []string{"alias", "version", "start_date", "end_date", "provider_id"},
 	}
 	for _, n := range []int{1, 20, 100} {
 		rows := make([]safedriver.Row, n)
@@ -54,16 +54,14 @@ func sentRow(id uuid.UUID, i int) safedriver.Row {
 	add(sentTexts("Ubuntu", "Featured"))                      // tags
 	add("username")                                           // created_by
 	add(string(imaging.Public))
-	add(when) // start_date
-	null()    // end_date
-	add(string(imaging.Completed))
-	add(string(id[:])) // of the version
-	add(id.String())   // alias
+	add(when)               // start_date
+	null()                  // end_date
+	add("\x00\x00\x00\x01") // ordinal
+	add(id.String())        // alias
 	add("24.04")
 	add("\x00\x00\x00\x01") // provider_id
 	add(when)               // start_date
 	null()                  // end_date
-	add(string(imaging.Completed))
 	return safedriver.Row(row)
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -18,10 +19,16 @@ type wire struct {
 	sendTimeout time.Duration
 	in          *bufio.Reader
 	out         []byte
+	block       strings.Builder // that the next rows are parts of
+	grown       int             // how large the last one was made
 }
 
 // wireBuffer is larger than what Postgres sends at once.
 const wireBuffer = 16 << 10
+
+// Rows are parts of texts of at most so much, each twice as large as the one before: a row of a few, or of one alone, keeps little that
+// is not its own.
+const leastBlock, mostBlock = 2 << 10, 32 << 10
 
 func newWire(s *socket, cfg Config) wire {
 	return wire{socket: s, readTimeout: cfg.ReadTimeout, sendTimeout: cfg.WriteTimeout, in: bufio.NewReaderSize(nil, wireBuffer)}
@@ -85,6 +92,8 @@ func (w *wire) send() error {
 // many statements were prepared. The server's refusal is its error; so are those of row, which leave the rest unread.
 func (w *wire) answer(row func(int, Row) error) (parsed int, refused error) {
 	w.in.Reset(w)
+	w.grown = 0
+	defer w.block.Reset()
 	of := 0
 	for {
 		head, err := w.in.Peek(5)
@@ -93,7 +102,12 @@ func (w *wire) answer(row func(int, Row) error) (parsed int, refused error) {
 		}
 		kind, length := head[0], int(binary.BigEndian.Uint32(head[1:]))-4 // which the socket has looked at
 		_, _ = w.in.Discard(5)
-		body, err := w.body(length)
+		body := ""
+		if kind == 'D' || kind == 'E' {
+			body, err = w.body(length)
+		} else {
+			_, err = w.in.Discard(length)
+		}
 		if err != nil {
 			return parsed, cut(err)
 		}
@@ -122,7 +136,7 @@ func (w *wire) answer(row func(int, Row) error) (parsed int, refused error) {
 	}
 }
 
-// body is that of a message.
+// body is that of a message, as a part of the block if it is not too large for that.
 func (w *wire) body(length int) (string, error) {
 	if length > w.in.Size() {
 		b := make([]byte, length)
@@ -130,9 +144,15 @@ func (w *wire) body(length int) (string, error) {
 		return string(b), err
 	}
 	b, err := w.in.Peek(length)
-	body := string(b)
+	if w.block.Cap()-w.block.Len() < length {
+		w.block.Reset()
+		w.block.Grow(max(length, w.grown))
+		w.grown = min(max(leastBlock, 2*w.grown), mostBlock)
+	}
+	start := w.block.Len()
+	w.block.Write(b)
 	_, _ = w.in.Discard(len(b))
-	return body, err
+	return w.block.String()[start:], err
 }
 
 // cut is what the end of a connection amidst an answer is.

@@ -122,16 +122,16 @@ func page[T any](r random, rows []T) *db.Connection[T] {
 		func(context.Context) (bool, error) { return next, fail(2) }, func(context.Context) (bool, error) { return previous, fail(3) })
 }
 
-// cursor is another text for most rows, which each plan reads the id of.
+// cursor is another text for most rows, of what each plan reads.
 func cursor[T any](row T) string {
-	var id uuid.UUID
+	n := 0
 	switch row := any(row).(type) {
 	case *imaging.ImageRequest:
-		id = row.ID
+		n = int(row.ID[15])
 	case *imaging.Version:
-		id = row.ID
+		n = int(uint8(row.Ordinal)) //nolint:gosec // any will do
 	}
-	return texts[int(id[15])%len(texts)]
+	return texts[n%len(texts)]
 }
 
 func (r random) found() found {

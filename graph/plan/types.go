@@ -36,7 +36,7 @@ func ofVersion(columns ...string) needs { return needs{version: columns} }
 func newTypes() *types {
 	t := &types{
 		request: &kind[*imaging.ImageRequest]{names: []string{"ImageRequest", "Node"}, needs: ofRequest("id")},
-		version: &kind[*imaging.Version]{names: []string{"Version", "Node"}, needs: ofVersion("id")},
+		version: &kind[*imaging.Version]{names: []string{"Version", "Node"}, needs: ofVersion("ordinal")},
 	}
 	t.provider = &kind[*imaging.Provider]{names: []string{"Provider"}, fields: providerFields()}
 	t.decision = &kind[*imaging.Decision]{names: []string{"Decision"}, needs: ofVersion("decided_at"), fields: decisionFields()}
