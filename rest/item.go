@@ -10,6 +10,7 @@ import (
 
 	"imagerequests/db"
 	"imagerequests/imaging"
+	"imagerequests/render"
 )
 
 // itemColumns are what appendItem writes.
@@ -28,7 +29,7 @@ func (x *exchange) item() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return appendItem(nil, r), nil
+	return appendItem(render.Buffer(), r), nil
 }
 
 // parseID reads a uuid, with its dashes or without, in upper or lower case.
@@ -39,7 +40,7 @@ func parseID(s string) (uuid.UUID, bool) {
 
 // appendItem writes an image request with the documented keys, in their order.
 func appendItem(b []byte, r *imaging.ImageRequest) []byte {
-	b = append(append(append(b, `{"id":"`...), r.ID.String()...), `","icon":`...)
+	b = append(render.ID(append(b, `{"id":`...), r.ID), `,"icon":`...)
 	if r.Icon == nil {
 		b = append(b, "null"...)
 	} else {
@@ -65,17 +66,12 @@ func appendItem(b []byte, r *imaging.ImageRequest) []byte {
 }
 
 func appendPeriod(b []byte, start time.Time, end *time.Time) []byte {
-	b = appendTime(append(b, `,"start_date":`...), start)
+	b = render.Time(append(b, `,"start_date":`...), start, render.Millis)
 	b = append(b, `,"end_date":`...)
 	if end == nil {
 		return append(b, "null"...)
 	}
-	return appendTime(b, *end)
-}
-
-// appendTime writes three digits of the second. The rest is cut, never rounded: nothing is dated into the future.
-func appendTime(b []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(b, `"2006-01-02T15:04:05.000Z"`)
+	return render.Time(b, *end, render.Millis)
 }
 
 // comma separates from the element before, if there is one.
@@ -87,38 +83,34 @@ func comma(b []byte) []byte {
 	return append(b, ',')
 }
 
-// appendText writes a JSON string. Only what must be is escaped; encoding/json would escape more, U+2028 in any case.
+// appendText writes a JSON string. Only what must be is escaped; encoding/json would escape more, U+2028 in any case. U+FFFD
+// stands for what is not UTF-8.
 func appendText(b []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		s = string([]rune(s))
+	}
 	b = append(b, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(s[i:])
-			b = utf8.AppendRune(b, r) // U+FFFD for what is not UTF-8
-			i += size
-			continue
+	for {
+		n := render.Plain(s)
+		if b = append(b, s[:n]...); n == len(s) {
+			return append(b, '"')
 		}
-		i++
-		switch c {
+		switch c := s[n]; c {
 		case '"', '\\':
 			b = append(b, '\\', c)
 		case '\n':
-			b = append(b, '\\', 'n')
+			b = append(b, `\n`...)
 		case '\r':
-			b = append(b, '\\', 'r')
+			b = append(b, `\r`...)
 		case '\t':
-			b = append(b, '\\', 't')
+			b = append(b, `\t`...)
 		case '\b':
-			b = append(b, '\\', 'b')
+			b = append(b, `\b`...)
 		case '\f':
-			b = append(b, '\\', 'f')
+			b = append(b, `\f`...)
 		default:
-			if c < ' ' {
-				b = fmt.Appendf(b, `\u%04x`, c)
-			} else {
-				b = append(b, c)
-			}
+			b = fmt.Appendf(b, `\u%04x`, c)
 		}
+		s = s[n+1:]
 	}
-	return append(b, '"')
 }

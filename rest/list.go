@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"imagerequests/imaging"
+	"imagerequests/render"
 )
 
 // Sizes of a page.
@@ -37,7 +38,7 @@ func (x *exchange) list() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := strconv.AppendInt([]byte(`{"count":`), int64(count), 10)
+	b := strconv.AppendInt(append(render.Buffer(), `{"count":`...), int64(count), 10)
 	b = x.appendLink(append(b, `,"next":`...), "next", page+1, page < pages)
 	b = x.appendLink(append(b, `,"previous":`...), "prev", page-1, page > 1)
 	b = append(b, `,"results":[`...)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"imagerequests/imaging"
+	"imagerequests/render"
 )
 
 type member struct{ seed, ours string }
@@ -57,7 +58,7 @@ func (x *exchange) request() ([]byte, error) {
 	}
 	id := v.ImageRequest.ID.String()
 	x.w.Header().Set("Location", x.base(x.r)+x.Prefix+collectionPath+"/"+id)
-	return appendItem(nil, v.ImageRequest), nil
+	return appendItem(render.Buffer(), v.ImageRequest), nil
 }
 
 // all tells, beside what could not be read, what is wrong with the rest of the input.

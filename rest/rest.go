@@ -20,6 +20,7 @@ import (
 	"imagerequests/auth"
 	"imagerequests/db"
 	"imagerequests/imaging"
+	"imagerequests/render"
 )
 
 // Options say what is served, and for whom.
@@ -104,6 +105,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.succeed(body)
+	render.Free(body)
 }
 
 func (h *handler) route(path string) (of *resource, id string) {

@@ -60,7 +60,7 @@ func (p *Plans) Answer(ctx context.Context, next graphql.Resolver) (any, error) 
 	if err != nil || value == nil {
 		return value, err
 	}
-	o := newOut(ctx)
+	o := newOut(ctx, field.Field.Alias)
 	if plan.write(o, value); o.left {
 		o.free()
 		return value, nil

@@ -42,12 +42,9 @@ func (p *Plans) Respond(ctx context.Context, next graphql.ResponseHandler) *grap
 		return next(ctx)
 	}
 	if f.err == nil {
-		o := newOut(ctx)
-		o.b = append(append(append(o.b, `{"`...), field.Alias...), `":`...)
+		o := newOut(ctx, field.Alias)
 		if plan.write(o, f.value); !o.left {
-			data := append(make([]byte, 0, len(o.b)+1), o.b...)
-			o.free()
-			return &graphql.Response{Data: append(data, '}'), Extensions: graphql.GetExtensions(ctx)}
+			return &graphql.Response{Data: append(o.b, '}'), Extensions: graphql.GetExtensions(ctx)}
 		}
 		o.free()
 	}

@@ -2,7 +2,6 @@ package scalar
 
 import (
 	"encoding/json"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -157,25 +156,5 @@ func TestDateTimesSortAsTexts(t *testing.T) {
 			t.Errorf("%s comes after %s", before, got)
 		}
 		before = got
-	}
-}
-
-// TestAppend holds the fast ways to the library's.
-func TestAppend(t *testing.T) {
-	t.Parallel()
-	rnd := rand.New(rand.NewPCG(1, 2))
-	zones := []*time.Location{time.UTC, time.FixedZone("", 5*3600+1800), time.FixedZone("", -12*3600)}
-	for range 20_000 {
-		at := time.Unix(rnd.Int64N(400e9)-70e9, rnd.Int64N(1e9)).In(zones[rnd.IntN(len(zones))]) // from 249 BC to 12,400
-		if got, want := string(AppendDateTime([]byte("x"), at)), `x"`+at.UTC().Format(timeFormat)+`"`; got != want {
-			t.Fatalf("%s, want %s", got, want)
-		}
-		var id uuid.UUID
-		for i := range id {
-			id[i] = byte(rnd.Uint32())
-		}
-		if got, want := string(AppendID([]byte("x"), id)), `x"`+id.String()+`"`; got != want {
-			t.Fatalf("%s, want %s", got, want)
-		}
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"imagerequests/imaging"
+	"imagerequests/render"
 )
 
 const (
@@ -155,21 +155,12 @@ var (
 	graphQLText = []string{typeGraphQL + "; charset=utf-8"}
 )
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// keep is how large a buffer may have grown to be used again.
-const keep = 1 << 20
-
-// write sends the response. Request errors have no data at all.
+// write sends the response, which nobody may read any more. Request errors have no data at all.
 func (a answer) write(status int, response *graphql.Response, withData bool) {
-	b, _ := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if b.Cap() <= keep {
-			b.Reset()
-			buffers.Put(b)
-		}
-	}()
+	b := bytes.NewBuffer(render.Buffer())
 	encode(b, response, withData)
+	render.Free(response.Data)
+	defer func() { render.Free(b.Bytes()) }()
 	h := a.w.Header()
 	maps.Copy(h, always)
 	if a.contentType == typeGraphQL {
