@@ -38,13 +38,13 @@ var contentTypes = map[string]string{
 }
 
 // asset is one file, ready to be sent in either encoding. Its path contains the hash of its content and is good
-// forever.
+// forever. It stays where it is embedded: hardly any client wants the other encoding of the large ones, for which they are unpacked.
 type asset struct {
 	path        string
 	contentType string
 	hash        string
-	plain       []byte
-	gzipped     []byte
+	file        string
+	gzipped     []byte // of a file that is embedded as it is
 }
 
 // loadAssets reads all files, by name without folder and .gz.
@@ -61,28 +61,43 @@ func loadAssets() (map[string]*asset, error) {
 }
 
 func loadAsset(file string) (*asset, error) {
-	content, err := files.ReadFile(file)
+	a := &asset{file: file}
+	content, err := a.plain()
 	if err != nil {
 		return nil, err
 	}
-	a := &asset{}
 	name, compressed := strings.CutSuffix(path.Base(file), ".gz")
-	if compressed {
-		a.gzipped = content
-		a.plain, err = gunzip(content)
-	} else {
-		a.plain = content
-		a.gzipped, err = compress(content)
+	if !compressed {
+		if a.gzipped, err = compress(content); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(a.plain)
+	sum := sha256.Sum256(content)
 	a.hash = hex.EncodeToString(sum[:8])
 	ext := path.Ext(name)
 	a.path = "/playground/assets/" + strings.TrimSuffix(name, ext) + "." + a.hash + ext
 	a.contentType = contentTypes[ext]
 	return a, nil
+}
+
+func (a *asset) plain() ([]byte, error) {
+	content, err := files.ReadFile(a.file)
+	if err == nil && path.Ext(a.file) == ".gz" {
+		return gunzip(content)
+	}
+	return content, err
+}
+
+// zipped is for reading, without a copy of the embedded file.
+func (a *asset) zipped() (io.ReadSeeker, error) {
+	if a.gzipped != nil {
+		return bytes.NewReader(a.gzipped), nil
+	}
+	f, err := files.Open(a.file)
+	if err != nil {
+		return nil, err
+	}
+	return f.(io.ReadSeeker), nil //nolint:forcetypeassert // embed promises it
 }
 
 func gunzip(content []byte) ([]byte, error) {
@@ -110,13 +125,21 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
-	body, etag := a.plain, a.hash
+	etag, open := a.hash, func() (io.ReadSeeker, error) {
+		content, err := a.plain()
+		return bytes.NewReader(content), err
+	}
 	if acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
-		body, etag = a.gzipped, a.hash+"-gzip"
+		etag, open = a.hash+"-gzip", a.zipped
 		h.Set("Content-Encoding", "gzip")
 	}
+	body, err := open()
+	if err != nil { // which loading has seen that it is not
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
 	h.Set("ETag", strconv.Quote(etag))
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	http.ServeContent(w, r, "", time.Time{}, body)
 }
 
 // acceptsGzip reads an Accept-Encoding header: gzip is wanted if it, or else *, is listed with a weight above zero.

@@ -90,7 +90,11 @@ func TestSums(t *testing.T) {
 			t.Errorf("%s is not embedded", name)
 			continue
 		}
-		if sum := sha256.Sum256(a.plain); hex.EncodeToString(sum[:]) != want {
+		plain, err := a.plain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := sha256.Sum256(plain); hex.EncodeToString(sum[:]) != want {
 			t.Errorf("%s has the sum %x, want %s", name, sum, want)
 		}
 	}
