@@ -76,9 +76,10 @@ var may = map[string][]string{
 	"graph":           {"auth", "db", "graph/generated", "graph/limits", "graph/plan", "graph/transport", "imaging"},
 	"graph/generated": {"db", "graph/scalar", "imaging"},
 	"graph/limits":    {"imaging"},
-	"graph/plan":      {"db", "graph/scalar", "imaging"},
-	"graph/transport": {"imaging"},
-	"rest":            {"auth", "db", "imaging"},
+	"graph/plan":      {"db", "graph/scalar", "imaging", "render"},
+	"graph/scalar":    {"render"},
+	"graph/transport": {"imaging", "render"},
+	"rest":            {"auth", "db", "imaging", "render"},
 	"worker":          {"db", "imaging"},
 }
 

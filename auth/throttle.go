@@ -187,6 +187,7 @@ func (t *Throttle) bucket(of payer, now time.Time) *rate.Limiter {
 			t.forget(now)
 		}
 		b = rate.NewLimiter(t.limit, t.burst)
+		of.user = strings.Clone(of.user) // not what it was read with
 		t.buckets[of] = b
 	}
 	return b

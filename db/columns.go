@@ -34,9 +34,9 @@ type picked struct {
 	list     string // of them all, as SQL selects them
 }
 
-// purpose is what is read: a list of a table, or what has certain ids; and by which order.
+// purpose is what is read: a list of a table by an order, or, if it is zero, what has certain ids.
 type purpose struct {
-	table string // "": by ids
+	table string
 	order imaging.OrderField
 }
 
@@ -56,12 +56,12 @@ func (c *Columns) pick(of purpose) *picked {
 		return known.(*picked)
 	}
 	request, version := append([]string{"id"}, c.ImageRequest...), append([]string{"ordinal"}, c.Version...)
-	if of.table == versionTable {
-		version = append(version, orderColumns(of.order)...)
-	} else {
+	switch of.table {
+	case requestTable:
 		request = append(request, orderColumns(of.order)...)
-	}
-	if of.table == "" {
+	case versionTable:
+		version = append(version, orderColumns(of.order)...)
+	default:
 		version = append(version, "id")
 	}
 	if slices.ContainsFunc(guarded, func(column string) bool {

@@ -43,7 +43,7 @@ func (s *Store) repeated(ctx context.Context, a imaging.Actor, version uuid.UUID
 	if code := imaging.CodeOf(refusal); code != imaging.NotFound && code != imaging.Conflict {
 		return nil, refusal
 	}
-	rows, err := s.load(ctx, s.db, imaging.Service(), requestOf(s.db, version).Where("version.ended_lease = ?", step.Lease), imaging.NewestFirst)
+	rows, err := s.load(ctx, s.db, imaging.Service(), requestOf(s.db, version).Where("version.ended_lease = ?", step.Lease))
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (s *Store) tryNext(ctx context.Context, tx bun.Tx, a imaging.Actor, step *i
 	if err != nil || !still {
 		return nil, true, err
 	}
-	rows, err := s.load(ctx, tx, imaging.Service(), theID(tx, key.ImageRequestID), imaging.NewestFirst)
+	rows, err := s.load(ctx, tx, imaging.Service(), theID(tx, key.ImageRequestID))
 	if err != nil || len(rows) == 0 {
 		return nil, false, err
 	}

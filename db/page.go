@@ -53,7 +53,9 @@ func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([
 		}
 	}
 	ids := idb.NewSelect().TableExpr("(?) AS rest", l.rest(idb, c, s.reach)).ColumnExpr("rest.id")
-	return s.aggregates(ctx, idb, l.actor, ids, c.reading)
+	rows, err := s.loadBy(ctx, idb, l.actor, ids, purpose{l.table, c.reading.Field}, c.reading)
+	redact(l.actor, rows)
+	return rows, err
 }
 
 // versionPage reads the versions of the cut, likewise.

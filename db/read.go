@@ -65,7 +65,7 @@ func (s *Store) Nodes(ctx context.Context, a imaging.Actor, ids []uuid.UUID) ([]
 
 // one loads the request with this id.
 func (s *Store) one(ctx context.Context, idb bun.IDB, a imaging.Actor, id uuid.UUID) (*imaging.ImageRequest, error) {
-	rows, err := s.aggregates(ctx, idb, a, idb.NewSelect().ColumnExpr("?::uuid", id), imaging.NewestFirst)
+	rows, err := s.aggregates(ctx, idb, a, idb.NewSelect().ColumnExpr("?::uuid", id))
 	return first(rows, err)
 }
 
@@ -81,7 +81,7 @@ func first(rows []*imaging.ImageRequest, err error) (*imaging.ImageRequest, erro
 }
 
 func (s *Store) byID(ctx context.Context, idb bun.IDB, a imaging.Actor, ids []uuid.UUID) (map[uuid.UUID]*imaging.ImageRequest, error) {
-	rows, err := s.aggregates(ctx, idb, a, idb.NewSelect().ColumnExpr("unnest(?::uuid[])", pgdialect.Array(ids)), imaging.NewestFirst)
+	rows, err := s.aggregates(ctx, idb, a, idb.NewSelect().ColumnExpr("unnest(?::uuid[])", pgdialect.Array(ids)))
 	if err != nil {
 		return nil, err
 	}
@@ -94,16 +94,21 @@ func (s *Store) byID(ctx context.Context, idb bun.IDB, a imaging.Actor, ids []uu
 
 // aggregates loads the requests whose ids the query selects, as far as the actor may see them, with all their versions
 // and without what the actor may not read.
-func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
-	requests, err := s.load(ctx, idb, a, ids, o)
+func (s *Store) aggregates(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery) ([]*imaging.ImageRequest, error) {
+	requests, err := s.load(ctx, idb, a, ids)
 	redact(a, requests)
 	return requests, err
 }
 
 // load is aggregates with all that there is to read, for a change. It is one statement, so that each aggregate is of one
 // moment.
-func (s *Store) load(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, o imaging.Order) ([]*imaging.ImageRequest, error) {
-	g := gathering{picked: s.columns.pick(purpose{order: o.Field}), requests: []*imaging.ImageRequest{}}
+func (s *Store) load(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery) ([]*imaging.ImageRequest, error) {
+	return s.loadBy(ctx, idb, a, ids, purpose{}, imaging.NewestFirst)
+}
+
+// loadBy is load for a purpose, in an order.
+func (s *Store) loadBy(ctx context.Context, idb bun.IDB, a imaging.Actor, ids *bun.SelectQuery, of purpose, o imaging.Order) ([]*imaging.ImageRequest, error) {
+	g := gathering{picked: s.columns.pick(of), requests: []*imaging.ImageRequest{}}
 	err := s.gather(ctx, &g, orderBy(visible(g.from(idb).Where("image_request.id IN (?)", ids), a), requestTable, o))
 	return g.requests, err
 }

@@ -95,8 +95,13 @@ var providerColumns = []columnOf[imaging.Provider]{
 }
 
 // only picks the columns that are named.
-func only[T any](all []columnOf[T], named []string) []columnOf[T] {
-	return slices.DeleteFunc(slices.Clone(all), func(c columnOf[T]) bool { return !slices.Contains(named, c.name) })
+func only[T any](all []columnOf[T], named []string) (some []columnOf[T]) {
+	for _, c := range all {
+		if slices.Contains(named, c.name) {
+			some = append(some, c)
+		}
+	}
+	return some
 }
 
 // cells are the values of a row, taken from left to right: of a prepared read as Postgres sends them, in binary, and of all else
@@ -230,9 +235,9 @@ func (c *cells) time() time.Time {
 
 func (c *cells) id() (id uuid.UUID) {
 	if c.values == nil {
-		sent := sent[uuid.UUID](c)
-		if copy(id[:], sent); len(sent) != len(id) {
-			c.fail(sent, id)
+		value := sent[uuid.UUID](c)
+		if copy(id[:], value); len(value) != len(id) {
+			c.fail(value, id)
 		}
 		return id
 	}
@@ -269,17 +274,17 @@ func (c *cells) texts() []string {
 // elements are those of an array as Postgres sends it: how many dimensions, whether there are NULLs, the type; of the dimension
 // its size and where it starts; and each like a value of a row.
 func (c *cells) elements() []string {
-	sent := sent[[]string](c)
+	value := sent[[]string](c)
 	const head, dimension = 12, 8
-	if len(sent) == head && bigEndian(sent[:4]) == 0 {
+	if len(value) == head && bigEndian(value[:4]) == 0 {
 		return []string{}
 	}
-	if len(sent) < head+dimension || bigEndian(sent[:4]) != 1 {
-		c.fail(sent, []string(nil))
+	if len(value) < head+dimension || bigEndian(value[:4]) != 1 {
+		c.fail(value, []string(nil))
 		return []string{}
 	}
-	list := make([]string, 0, min(bigEndian(sent[head:head+4]), uint64(len(sent))))
-	for rest := safedriver.Row(sent[head+dimension:]); len(rest) > 0; {
+	list := make([]string, 0, min(bigEndian(value[head:head+4]), uint64(len(value))))
+	for rest := safedriver.Row(value[head+dimension:]); len(rest) > 0; {
 		element, _ := rest.Next()
 		list = append(list, element)
 	}

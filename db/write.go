@@ -267,7 +267,7 @@ func (s *Store) locked(ctx context.Context, tx bun.Tx, a imaging.Actor, id *bun.
 		return nil, s.translate(err)
 	}
 	// a statement of its own, so that it sees what the lock waited for
-	rows, err := s.load(ctx, tx, a, theID(tx, key), imaging.NewestFirst)
+	rows, err := s.load(ctx, tx, a, theID(tx, key))
 	if err != nil {
 		return nil, err
 	}

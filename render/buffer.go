@@ -3,7 +3,7 @@ package render
 import "sync"
 
 // Buffers are used again and again: an answer of a hundred rows is larger than what a garbage collector makes room for in passing.
-// Smaller ones are not worth to be kept, larger ones are seldom needed again.
+// Smaller ones are not worth keeping, larger ones are seldom needed again.
 const least, most = 4 << 10, 1 << 20
 
 var buffers sync.Pool // of *[]byte
@@ -19,7 +19,7 @@ func Buffer() []byte {
 // Free gives a buffer back that nobody reads any more, wherever it came from.
 func Free(b []byte) {
 	if cap(b) >= least && cap(b) <= most {
-		b = b[:0]
-		buffers.Put(&b)
+		kept := b[:0]
+		buffers.Put(&kept)
 	}
 }

@@ -8,10 +8,24 @@ import (
 	"github.com/google/uuid"
 )
 
-// Plain is how many bytes at the start of s stand for themselves within the quotes of JSON: all but control characters, quotes and
+// Text appends s, in quotes. Escape appends what stands for a byte that cannot stand for itself: a control character, a quote or a
+// backslash.
+func Text(b []byte, s string, escape func(b []byte, c byte) []byte) []byte {
+	b = append(b, '"')
+	for {
+		n := plain(s)
+		if b = append(b, s[:n]...); n == len(s) {
+			return append(b, '"')
+		}
+		b = escape(b, s[n])
+		s = s[n+1:]
+	}
+}
+
+// plain is how many bytes at the start of s stand for themselves within the quotes of JSON: all but control characters, quotes and
 // backslashes. It looks at eight at once: a byte below 0x20, or one that is a quote or a backslash and so zero after the exclusive
 // or, borrows from its highest bit. A borrow goes upwards, so what is lowest is one.
-func Plain(s string) int {
+func plain(s string) int {
 	const ones, high = 0x0101010101010101, 0x8080808080808080
 	i := 0
 	for ; i+8 <= len(s); i += 8 {

@@ -1,8 +1,12 @@
 package render_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,31 +16,57 @@ import (
 	"imagerequests/render"
 )
 
-func TestPlain(t *testing.T) {
+func TestText(t *testing.T) {
 	t.Parallel()
-	plain := func(s string) int {
-		if i := strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r == '"' || r == '\\' }); i >= 0 {
-			return i
+	escape := func(b []byte, c byte) []byte { return fmt.Appendf(b, `\%02x`, c) }
+	check := func(t interface{ Fatalf(string, ...any) }, s string) {
+		want := []byte(`"`)
+		for _, c := range []byte(s) {
+			if c < 0x20 || c == '"' || c == '\\' {
+				want = escape(want, c)
+			} else {
+				want = append(want, c)
+			}
 		}
-		return len(s)
+		if got := string(render.Text(nil, s, escape)); got != string(want)+`"` {
+			t.Fatalf("%q: %s, want %s", s, got, want)
+		}
 	}
 	for c := range 256 { // each byte in each place, beside others that borrow
 		for at := range 20 {
 			for _, fill := range []byte{' ', 'x', '!', '#', '[', ']', 0x7f, 0x80, 0xff} {
-				b := []byte(strings.Repeat(string([]byte{fill}), 20))
+				b := bytes.Repeat([]byte{fill}, 20)
 				b[at] = byte(c)
-				if got, want := render.Plain(string(b)), plain(string(b)); got != want {
-					t.Fatalf("%q: %d, want %d", b, got, want)
-				}
+				check(t, string(b))
 			}
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		s := string(rapid.SliceOf(rapid.Byte()).Draw(t, "text"))
-		if got, want := render.Plain(s), plain(s); got != want {
-			t.Fatalf("%q: %d, want %d", s, got, want)
-		}
-	})
+	rapid.Check(t, func(t *rapid.T) { check(t, string(rapid.SliceOf(rapid.Byte()).Draw(t, "text"))) })
+}
+
+// What many write at once into buffers that others have used stays theirs until they free it.
+func TestBuffers(t *testing.T) {
+	t.Parallel()
+	var writers sync.WaitGroup
+	for id := range byte(16) {
+		writers.Go(func() {
+			for n := range 500 {
+				b := render.Buffer()
+				if len(b) > 0 {
+					t.Errorf("a buffer has %d bytes in it", len(b))
+				}
+				for range 1 + n%40 {
+					b = append(b, bytes.Repeat([]byte{id}, 300)...)
+				}
+				runtime.Gosched()
+				if i := bytes.IndexFunc(b, func(r rune) bool { return r != rune(id) }); i >= 0 {
+					t.Errorf("byte %d is another's", i)
+				}
+				render.Free(b)
+			}
+		})
+	}
+	writers.Wait()
 }
 
 func TestIDsAndTimes(t *testing.T) {
@@ -72,8 +102,8 @@ func BenchmarkRender(b *testing.B) {
 		{"ID/usual", func() { buffer = append(append(append(buffer[:0], '"'), id.String()...), '"') }},
 		{"Time", func() { render.Time(buffer, at, render.Micros) }},
 		{"Time/usual", func() { at.AppendFormat(buffer, `"2006-01-02T15:04:05.000000Z"`) }},
-		{"Plain", func() { render.Plain(text) }},
-		{"Plain/usual", func() { _, _ = json.Marshal(text) }},
+		{"Text", func() { render.Text(buffer, text, nil) }},
+		{"Text/usual", func() { _, _ = json.Marshal(text) }},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			b.ReportAllocs()

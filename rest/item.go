@@ -89,28 +89,24 @@ func appendText(b []byte, s string) []byte {
 	if !utf8.ValidString(s) {
 		s = string([]rune(s))
 	}
-	b = append(b, '"')
-	for {
-		n := render.Plain(s)
-		if b = append(b, s[:n]...); n == len(s) {
-			return append(b, '"')
-		}
-		switch c := s[n]; c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, `\n`...)
-		case '\r':
-			b = append(b, `\r`...)
-		case '\t':
-			b = append(b, `\t`...)
-		case '\b':
-			b = append(b, `\b`...)
-		case '\f':
-			b = append(b, `\f`...)
-		default:
-			b = fmt.Appendf(b, `\u%04x`, c)
-		}
-		s = s[n+1:]
+	return render.Text(b, s, escape)
+}
+
+func escape(b []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(b, '\\', c)
+	case '\n':
+		return append(b, `\n`...)
+	case '\r':
+		return append(b, `\r`...)
+	case '\t':
+		return append(b, `\t`...)
+	case '\b':
+		return append(b, `\b`...)
+	case '\f':
+		return append(b, `\f`...)
+	default:
+		return fmt.Appendf(b, `\u%04x`, c)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -37,14 +38,36 @@ var contentTypes = map[string]string{
 	".md":  "text/plain; charset=utf-8",
 }
 
-// asset is one file, ready to be sent in either encoding. Its path contains the hash of its content and is good
-// forever. It stays where it is embedded: hardly any client wants the other encoding of the large ones, for which they are unpacked.
+// asset is one file, to be read in either encoding. Its path contains the hash of its content and is good forever.
 type asset struct {
 	path        string
 	contentType string
 	hash        string
-	file        string
-	gzipped     []byte // of a file that is embedded as it is
+	plain       opener
+	gzipped     opener
+}
+
+// opener gives a reader of a file's bytes from their beginning.
+type opener func() (io.ReadSeeker, error)
+
+// embedded reads a file where it lies in the program.
+func embedded(file string) opener {
+	return func() (io.ReadSeeker, error) {
+		f, err := files.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		return f.(io.ReadSeeker), nil //nolint:forcetypeassert // embed promises it
+	}
+}
+
+// kept reads what is made when it is first asked for.
+func kept(make func() ([]byte, error)) opener {
+	make = sync.OnceValues(make)
+	return func() (io.ReadSeeker, error) {
+		content, err := make()
+		return bytes.NewReader(content), err
+	}
 }
 
 // loadAssets reads all files, by name without folder and .gz.
@@ -61,16 +84,17 @@ func loadAssets() (map[string]*asset, error) {
 }
 
 func loadAsset(file string) (*asset, error) {
-	a := &asset{file: file}
-	content, err := a.plain()
+	name, compressed := strings.CutSuffix(path.Base(file), ".gz")
+	a, read := &asset{}, func() ([]byte, error) { return files.ReadFile(file) }
+	if compressed {
+		read = func() ([]byte, error) { return unpack(file) }
+		a.plain, a.gzipped = kept(read), embedded(file) // hardly any client wants the former
+	} else {
+		a.plain, a.gzipped = embedded(file), kept(func() ([]byte, error) { return compress(file) })
+	}
+	content, err := read()
 	if err != nil {
 		return nil, err
-	}
-	name, compressed := strings.CutSuffix(path.Base(file), ".gz")
-	if !compressed {
-		if a.gzipped, err = compress(content); err != nil {
-			return nil, err
-		}
 	}
 	sum := sha256.Sum256(content)
 	a.hash = hex.EncodeToString(sum[:8])
@@ -80,24 +104,12 @@ func loadAsset(file string) (*asset, error) {
 	return a, nil
 }
 
-func (a *asset) plain() ([]byte, error) {
-	content, err := files.ReadFile(a.file)
-	if err == nil && path.Ext(a.file) == ".gz" {
-		return gunzip(content)
-	}
-	return content, err
-}
-
-// zipped is for reading, without a copy of the embedded file.
-func (a *asset) zipped() (io.ReadSeeker, error) {
-	if a.gzipped != nil {
-		return bytes.NewReader(a.gzipped), nil
-	}
-	f, err := files.Open(a.file)
+func unpack(file string) ([]byte, error) {
+	content, err := files.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return f.(io.ReadSeeker), nil //nolint:forcetypeassert // embed promises it
+	return gunzip(content)
 }
 
 func gunzip(content []byte) ([]byte, error) {
@@ -108,7 +120,11 @@ func gunzip(content []byte) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
-func compress(content []byte) ([]byte, error) {
+func compress(file string) ([]byte, error) {
+	content, err := files.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	if _, err := z.Write(content); err != nil {
@@ -121,24 +137,24 @@ func compress(content []byte) ([]byte, error) {
 }
 
 func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	zipped := acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ","))
+	open, etag := a.plain, a.hash
+	if zipped {
+		open, etag = a.gzipped, a.hash+"-gzip"
+	}
+	body, err := open()
+	if err != nil {
+		http.Error(w, "Something went wrong on our side.", http.StatusInternalServerError)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
-	etag, open := a.hash, func() (io.ReadSeeker, error) {
-		content, err := a.plain()
-		return bytes.NewReader(content), err
-	}
-	if acceptsGzip(strings.Join(r.Header.Values("Accept-Encoding"), ",")) {
-		etag, open = a.hash+"-gzip", a.zipped
+	h.Set("ETag", strconv.Quote(etag))
+	if zipped {
 		h.Set("Content-Encoding", "gzip")
 	}
-	body, err := open()
-	if err != nil { // which loading has seen that it is not
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	h.Set("ETag", strconv.Quote(etag))
 	http.ServeContent(w, r, "", time.Time{}, body)
 }
 

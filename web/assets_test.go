@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -90,7 +91,11 @@ func TestSums(t *testing.T) {
 			t.Errorf("%s is not embedded", name)
 			continue
 		}
-		plain, err := a.plain()
+		body, err := a.plain()
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, err := io.ReadAll(body)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // wire speaks the extended protocol for Read, beside pgdriver on the same socket: between two answers neither holds anything
-// of the other's. Unlike pgdriver it takes values in binary and makes one text of a whole row, which is what most of the time
+// of the other's. Unlike pgdriver it takes values in binary and makes one text of many rows, which is what most of the time
 // for a list went into. Whatever it does not expect is an error, and so the end of the connection.
 type wire struct {
 	socket      *socket

@@ -1,6 +1,10 @@
 package plan
 
-import "maps"
+import (
+	"maps"
+
+	"imagerequests/render"
+)
 
 // Fields are the types that plans can write, with the fields of each.
 func Fields() map[string][]string {
@@ -43,4 +47,4 @@ const (
 )
 
 // AppendText is how texts are written.
-var AppendText = appendText
+func AppendText(b []byte, s string) []byte { return render.Text(b, s, escape) }

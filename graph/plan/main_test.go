@@ -20,6 +20,7 @@ import (
 	"imagerequests/graph/generated"
 	"imagerequests/graph/plan"
 	"imagerequests/imaging"
+	"imagerequests/render"
 )
 
 var schema = generated.NewExecutableSchema(generated.Config{}).Schema()
@@ -190,5 +191,7 @@ func answer(t testing.TB, e *executor.Executor, variables map[string]any) (data 
 		problems = append(problems, string(text))
 	}
 	slices.Sort(problems)
-	return string(response.Data), problems
+	data = string(response.Data)
+	render.Free(response.Data) // as the door does: the next answer is written over this one
+	return data, problems
 }

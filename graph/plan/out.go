@@ -37,6 +37,7 @@ func (o *out) free() {
 func (o *out) MarshalGQL(w io.Writer) {
 	if b, ok := w.(*bytes.Buffer); ok && bytes.Equal(b.Bytes(), o.b[:o.room]) {
 		*b = *bytes.NewBuffer(o.b)
+		o.b = nil
 		return
 	}
 	_, _ = w.Write(o.b[o.room:])
@@ -62,7 +63,7 @@ func (o *out) id(id uuid.UUID) {
 	o.b = render.ID(o.b, id)
 }
 
-func (o *out) text(s string) { o.b = appendText(o.b, s) }
+func (o *out) text(s string) { o.b = render.Text(o.b, s, escape) }
 
 func (o *out) texts(list []string) {
 	o.b = append(o.b, '[')
@@ -129,26 +130,18 @@ func (o *out) number(n int, err error) {
 
 const hex = "0123456789ABCDEF"
 
-// appendText writes a text as graphql.MarshalString does.
-func appendText(b []byte, s string) []byte {
-	b = append(b, '"')
-	for {
-		n := render.Plain(s)
-		if b = append(b, s[:n]...); n == len(s) {
-			return append(b, '"')
-		}
-		switch c := s[n]; c {
-		case '\t':
-			b = append(b, `\t`...)
-		case '\r':
-			b = append(b, `\r`...)
-		case '\n':
-			b = append(b, `\n`...)
-		case '\\', '"':
-			b = append(b, '\\', c)
-		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		}
-		s = s[n+1:]
+// escape writes a byte of a text as graphql.MarshalString does.
+func escape(b []byte, c byte) []byte {
+	switch c {
+	case '\t':
+		return append(b, `\t`...)
+	case '\r':
+		return append(b, `\r`...)
+	case '\n':
+		return append(b, `\n`...)
+	case '\\', '"':
+		return append(b, '\\', c)
+	default:
+		return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 	}
 }

@@ -160,7 +160,6 @@ func (a answer) write(status int, response *graphql.Response, withData bool) {
 	b := bytes.NewBuffer(render.Buffer())
 	encode(b, response, withData)
 	render.Free(response.Data)
-	defer func() { render.Free(b.Bytes()) }()
 	h := a.w.Header()
 	maps.Copy(h, always)
 	if a.contentType == typeGraphQL {
@@ -170,6 +169,7 @@ func (a answer) write(status int, response *graphql.Response, withData bool) {
 	h.Add("Vary", "Accept")
 	a.w.WriteHeader(status)
 	_, _ = a.w.Write(b.Bytes()) // a client that left cannot be told
+	render.Free(b.Bytes())
 }
 
 // encode writes the response as JSON. The data is copied out of the executor's buffer, which the next response of a stream uses
