@@ -131,11 +131,11 @@ func mutantOverlook(site string, q *bun.SelectQuery, rule func(*bun.SelectQuery)
 	return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return rule(q).WhereOr("TRUE") })
 }
 
-func mutantAll(site string, theirs rule) rule {
-	if theirs == nil {
-		return nil
+func mutantAll(site string, theirs []rule) (all []rule) {
+	for _, part := range theirs {
+		all = append(all, func(q *bun.SelectQuery) *bun.SelectQuery { return mutantOverlook(site, q, part) })
 	}
-	return func(q *bun.SelectQuery) *bun.SelectQuery { return mutantOverlook(site, q, theirs) }
+	return all
 }
 
 func mutantAnyone(site string, a imaging.Actor) imaging.Actor {

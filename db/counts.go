@@ -18,7 +18,7 @@ type tally struct {
 	table  string
 	actor  imaging.Actor
 	f      *imaging.Filter
-	theirs rule // of what the actor sees and not everybody; nil: there is nothing
+	theirs []rule // of what the actor sees and not everybody, in parts
 
 	month *time.Time // whose rows alone are looked up, if there is one
 }
@@ -55,8 +55,8 @@ func (t tally) parts(idb bun.IDB, span string) *bun.SelectQuery {
 		}
 		all = all.UnionAll(planned)
 	}
-	if t.theirs != nil {
-		all = all.UnionAll(t.each(wantedOf(idb, t.table, t.f, t.theirs), span, 1))
+	for _, part := range t.theirs {
+		all = all.UnionAll(t.each(wantedOf(idb, t.table, t.f, part), span, 1))
 	}
 	return all
 }

@@ -470,7 +470,7 @@ CREATE INDEX image_requests_by_instance ON public.image_requests USING btree (in
 
 CREATE INDEX image_requests_by_name ON public.image_requests USING btree (name, id);
 
-CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, visibility, start_date, id);
+CREATE INDEX image_requests_by_owner ON public.image_requests USING btree (created_by, visibility, start_date, id) INCLUDE (end_date);
 
 CREATE INDEX image_requests_by_search ON public.image_requests USING gin (search_text public.gin_trgm_ops) WITH (gin_pending_list_limit='1024');
 

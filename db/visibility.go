@@ -22,17 +22,22 @@ func visibleTo(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
 	})
 }
 
-// privateTo leaves in a query what somebody of a kind may see and not everybody: their own, what is shared with them, and what
-// they work on, each found by an index. It is nil for staff, for whom there is but one rule, and for who is not signed in.
-func privateTo(kind actorKind, a asking) rule {
+// privateTo is what somebody of a kind may see and not everybody, in parts that have nothing in common and are each found by an
+// index: their own; and what is shared with them or theirs to work on. There is none for staff, for whom there is but one rule, and
+// for who is not signed in.
+func privateTo(kind actorKind, a asking) []rule {
 	if kind.staff || !kind.signedIn {
 		return nil
 	}
 	a.gathered = true
-	return func(q *bun.SelectQuery) *bun.SelectQuery {
-		return q.Where("image_request.visibility <> 'PUBLIC'").
-			WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return concerned(q, kind, a) })
+	own := func(q *bun.SelectQuery) *bun.SelectQuery {
+		return q.Where("image_request.created_by = ?", a.username).Where("image_request.visibility IN ('PRIVATE', 'USERS')")
 	}
+	others := func(q *bun.SelectQuery) *bun.SelectQuery {
+		q = q.Where("image_request.created_by <> ?", a.username).Where("image_request.visibility <> 'PUBLIC'")
+		return q.WhereGroup(" AND ", func(q *bun.SelectQuery) *bun.SelectQuery { return entrusted(q, kind, a) })
+	}
+	return []rule{own, others}
 }
 
 // visibleOf leaves in q what the actor may see of the requests of one visibility, and nothing else: less than the rule, said
@@ -55,8 +60,12 @@ func concerned(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
 	if !kind.signedIn {
 		return q
 	}
-	q = q.WhereOr("image_request.created_by = ?", a.username).
-		WhereOr("image_request.visibility = 'USERS' AND image_request.shared_with @> ?", a.usernames)
+	return entrusted(q.WhereOr("image_request.created_by = ?", a.username), kind, a)
+}
+
+// entrusted adds, likewise, why somebody sees what is another's and not public.
+func entrusted(q *bun.SelectQuery, kind actorKind, a asking) *bun.SelectQuery {
+	q = q.WhereOr("image_request.visibility = 'USERS' AND image_request.shared_with @> ?", a.usernames)
 	if !kind.worker {
 		return q
 	}

@@ -58,7 +58,7 @@ CREATE INDEX image_requests_by_status_and_name ON image_requests (status, name, 
 CREATE INDEX image_requests_with_end_by_start_date ON image_requests (start_date, id) WHERE end_date IS NOT NULL;
 CREATE INDEX image_requests_with_end_by_name ON image_requests (name, id) WHERE end_date IS NOT NULL;
 CREATE INDEX image_requests_with_end_by_status ON image_requests (status, start_date, id) WHERE end_date IS NOT NULL;
-CREATE INDEX image_requests_by_owner ON image_requests (created_by, visibility, start_date, id);
+CREATE INDEX image_requests_by_owner ON image_requests (created_by, visibility, start_date, id) INCLUDE (end_date);
 CREATE INDEX image_requests_of_provider ON image_requests (provider_id, start_date, id);
 CREATE INDEX image_requests_for_everybody ON image_requests (start_date, id) WHERE visibility = 'PUBLIC';
 CREATE INDEX image_requests_by_tag ON image_requests USING gin (tags);
