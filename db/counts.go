@@ -36,13 +36,29 @@ func tallied(table string, a imaging.Actor, f *imaging.Filter) bool {
 // parts are queries that each answer rows of a start date and how many there are (below zero: too many were counted); their
 // sum is the whole list. A span is ALL, MONTH or DAY.
 func (t tally) parts(idb bun.IDB, span string) *bun.SelectQuery {
+	all := t.keptUndated(idb, span)
+	for _, part := range t.lookedUp(idb, span) {
+		all = all.UnionAll(part)
+	}
+	return all
+}
+
+// keptUndated are those of the parts that are kept.
+func (t tally) keptUndated(idb bun.IDB, span string) *bun.SelectQuery {
 	all := t.kept(idb, span, 1)
+	if t.f.Ended != nil {
+		all = all.Where("dated = ?", *t.f.Ended)
+	}
+	return all
+}
+
+// lookedUp are the others.
+func (t tally) lookedUp(idb bun.IDB, span string) (all []*bun.SelectQuery) {
 	if t.f.Ended != nil { // an end date to come: not ended, though dated
 		sign, either := 1, *t.f
 		if *t.f.Ended {
 			sign = -1
 		}
-		all = all.Where("dated = ?", *t.f.Ended)
 		either.Ended = nil
 		everybody := t.actor
 		if !t.actor.Staff() {
@@ -53,10 +69,10 @@ func (t tally) parts(idb bun.IDB, span string) *bun.SelectQuery {
 			planned = planned.Where(t.table + ".end_date < (" + today + " + 1) AT TIME ZONE 'UTC'").
 				UnionAll(t.kept(idb, "END", sign).Where("since > " + today))
 		}
-		all = all.UnionAll(planned)
+		all = append(all, planned)
 	}
 	for _, part := range t.theirs {
-		all = all.UnionAll(t.each(wantedOf(idb, t.table, t.f, part), span, 1))
+		all = append(all, t.each(wantedOf(idb, t.table, t.f, part), span, 1))
 	}
 	return all
 }
@@ -81,9 +97,9 @@ func (t tally) each(rows *bun.SelectQuery, span string, n int) *bun.SelectQuery 
 	since := "DATE '1970-01-01'"
 	switch span {
 	case "MONTH":
-		since = "date_trunc('month', " + t.table + ".start_date AT TIME ZONE 'UTC')::date"
+		since = "date_trunc('month', " + t.table + ".start_date)::date" // of UTC, as sessions are
 	case "DAY":
-		since = "(" + t.table + ".start_date AT TIME ZONE 'UTC')::date"
+		since = t.table + ".start_date::date"
 	}
 	if t.month != nil {
 		rows = rows.Where(t.table+".start_date >= ?", *t.month).Where(t.table+".start_date < ?", t.month.AddDate(0, 1, 0))
@@ -116,6 +132,32 @@ func (s *Store) count(ctx context.Context, table string, a imaging.Actor, f *ima
 // sum is how many rows the list has.
 func (t tally) sum(idb bun.IDB) *bun.SelectQuery {
 	return idb.NewSelect().TableExpr("(?) AS part", t.parts(idb, "ALL")).ColumnExpr("coalesce(sum(n), 0)::bigint")
+}
+
+// jump gives a query of the usual list by start date a place to read from: the day that the row at the offset is of, and how many
+// rows are before it within that day. Rows that are looked up are so once. Without such a row there is no place.
+func (t tally) jump(q *bun.SelectQuery, idb bun.IDB, o imaging.Order, offset bun.Safe) *bun.SelectQuery {
+	direction := bun.Safe(o.Direction)
+	lookedUp := t.lookedUp(idb, "DAY")
+	each := lookedUp[0]
+	for _, part := range lookedUp[1:] {
+		each = each.UnionAll(part)
+	}
+	looked := idb.NewSelect().TableExpr("(?) AS part", each).ColumnExpr("since, sum(n)::bigint AS n").GroupExpr("since")
+	span := func(parts *bun.SelectQuery, narrowed, offset string) *bun.SelectQuery {
+		spans := idb.NewSelect().TableExpr("(?) AS part", parts).GroupExpr("since").
+			ColumnExpr("since, sum(n) AS n").ColumnExpr("sum(sum(n)) OVER (ORDER BY since ?) AS upto", direction)
+		if narrowed != "" {
+			spans = spans.Where(narrowed)
+		}
+		return idb.NewSelect().TableExpr("(?) AS span", spans).ColumnExpr("since").ColumnExpr("(? - (upto - n))::bigint AS rest", bun.Safe(offset)).
+			Where("upto > ?", bun.Safe(offset)).OrderExpr("since ?", direction).Limit(1)
+	}
+	ofMonths := t.keptUndated(idb, "MONTH").UnionAll(idb.NewSelect().TableExpr("looked").ColumnExpr("date_trunc('month', since::timestamp)::date, n"))
+	ofDays := t.keptUndated(idb, "DAY").UnionAll(idb.NewSelect().TableExpr("looked").ColumnExpr("since, n"))
+	return q.WithQuery(bun.NewWithQuery("looked", looked).Materialized()).
+		WithQuery(bun.NewWithQuery("month", span(ofMonths, "", string(offset)))).
+		WithQuery(bun.NewWithQuery("place", span(ofDays, "since >= (SELECT since FROM month) AND since < (SELECT since + interval '1 month' FROM month)", "(SELECT rest FROM month)")))
 }
 
 // skip finds the day that the row at the offset of a list by start date is of, so that only its own day must be passed over:

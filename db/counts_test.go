@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"imagerequests/imaging"
 )
@@ -107,4 +110,39 @@ func TestWhatWillEndIsCounted(t *testing.T) {
 		}
 	}
 	b.checkCounts(t)
+}
+
+// Each page by number of the usual list has what the list has there, for everybody, from either end, also beyond the last row.
+func TestPagesByNumber(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 9, 60)
+	days := map[string]bool{}
+	for i, r := range w.requests { // over months, with ends to come and without
+		r.StartDate = epoch.AddDate(0, 0, -7*(i%25)).Add(time.Duration(i%3) * time.Hour)
+		r.EndDate = nil
+		if i%4 == 0 {
+			r.EndDate = new(time.Now().AddDate(1, 0, 0))
+		}
+		days[r.StartDate.Format(time.DateOnly)] = true
+		execute(t, w.sql, "UPDATE image_requests SET start_date = $2, end_date = $3 WHERE id = $1", r.ID, r.StartDate, r.EndDate)
+	}
+	if len(days) < 20 {
+		t.Errorf("only %d days", len(days))
+	}
+	for _, a := range actors() {
+		for _, d := range []imaging.Direction{imaging.Asc, imaging.Desc} {
+			o := &imaging.Order{Field: imaging.ByStartDate, Direction: d}
+			list, err := w.ImageRequests(t.Context(), a, imaging.Slice{First: new(100)}, nil, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole := list.Nodes()
+			for offset := range len(whole) + 2 {
+				got, err := w.ImageRequestPage(t.Context(), a, offset, 3, nil, o)
+				if want := whole[min(offset, len(whole)):min(offset+3, len(whole))]; err != nil || len(want)+len(got) > 0 && !reflect.DeepEqual(want, got) {
+					t.Fatalf("%v, %s, from %d of %d on: %v (-want +got):\n%s", a, d, offset, len(whole), err, cmp.Diff(want, got))
+				}
+			}
+		}
+	}
 }

@@ -63,6 +63,9 @@ func (s *Store) ImageRequestPage(ctx context.Context, a imaging.Actor, offset, l
 	if offset == 0 || order.Field != imaging.ByStartDate || !tallied(requestTable, a, f) {
 		return s.requestPage(ctx, s.db, l, c)
 	}
+	if usual(requestTable, f) {
+		return s.jumpPage(ctx, l, order, offset, limit)
+	}
 	var rows []*imaging.ImageRequest
 	err := s.atOnce(ctx, func(ctx context.Context, tx bun.Tx) error {
 		from, left, err := tallyOf(requestTable, a, f).skip(ctx, tx, order, offset)
