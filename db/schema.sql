@@ -419,7 +419,7 @@ COMMENT ON COLUMN public.versions.ended_lease IS 'With which a worker ended it l
 COMMENT ON COLUMN public.versions.failure_detail IS 'For staff.';
 
 ALTER TABLE ONLY public.counts
-    ADD CONSTRAINT counts_pkey PRIMARY KEY (of, span, since, visibility, status, provider_id, dated, slot);
+    ADD CONSTRAINT counts_pkey PRIMARY KEY (of, span, visibility, dated, since, status, provider_id, slot);
 
 ALTER TABLE ONLY public.events
     ADD CONSTRAINT events_of_a_request_are_numbered UNIQUE (image_request_id, seq);

@@ -217,7 +217,7 @@ CREATE TABLE counts (
   dated       boolean NOT NULL,
   slot        integer NOT NULL,
   n           bigint NOT NULL,
-  PRIMARY KEY (of, span, since, visibility, status, provider_id, dated, slot)
+  PRIMARY KEY (of, span, visibility, dated, since, status, provider_id, slot)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE counts IS 'How many rows the tables have, kept in the transactions that change them: the sum of n over all slots. Lists are counted, and their pages found, without a look at their rows.';
 COMMENT ON COLUMN counts.span IS 'Which start dates are counted: all of them (for versions, only that), those of a month, or of a day, by UTC. END: which end dates, those of a day.';
