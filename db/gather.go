@@ -22,7 +22,7 @@ func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
 	for _, side := range l.sides(idb, c) {
 		few, most := "few_"+side.name, r.few
 		if side.name == ahead {
-			most = min(most, r.walked(c.offset+c.n+1)) // what has been walked along is all there is
+			most = min(most, r.walked(l.f, c.offset+c.n+1)) // what has been walked along is all there is
 		}
 		q = q.WithQuery(bun.NewWithQuery("all_"+side.name, side.all).Materialized()). // planned as if all of it were wanted
 												With(few, idb.NewSelect().TableExpr("all_"+side.name).Limit(int64(most)+1))
