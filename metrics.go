@@ -120,7 +120,7 @@ func (m *metrics) ofProcess() {
 	begun := time.Now()
 	m.Gauge("process_start_time_seconds", "When the process started, as Unix time.", func(_ context.Context, emit telemetry.Emit) { emit(float64(begun.UnixMilli()) / 1000) })
 	m.Gauge("go_goroutines", "Goroutines.", func(_ context.Context, emit telemetry.Emit) { emit(float64(runtime.NumGoroutine())) })
-	m.Gauge("go_memstats_heap_alloc_bytes", "Memory in use on the heap, with 16 MiB of slack that is never touched.", func(_ context.Context, emit telemetry.Emit) {
+	m.Gauge("go_memstats_heap_alloc_bytes", "Memory in use on the heap; unless GOGC or GOMEMLIMIT is set, with 16 MiB of slack that is never touched.", func(_ context.Context, emit telemetry.Emit) {
 		var s runtime.MemStats
 		runtime.ReadMemStats(&s)
 		emit(float64(s.HeapAlloc))
