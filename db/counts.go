@@ -2,6 +2,9 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -19,8 +22,6 @@ type tally struct {
 	actor  imaging.Actor
 	f      *imaging.Filter
 	theirs []rule // of what the actor sees and not everybody, in parts
-
-	month *time.Time // whose rows alone are looked up, if there is one
 }
 
 func tallyOf(table string, a imaging.Actor, f *imaging.Filter) tally {
@@ -34,7 +35,7 @@ func tallied(table string, a imaging.Actor, f *imaging.Filter) bool {
 }
 
 // parts are queries that each answer rows of a start date and how many there are (below zero: too many were counted); their
-// sum is the whole list. A span is ALL, MONTH or DAY.
+// sum is the whole list. A span is ALL or DAY.
 func (t tally) parts(idb bun.IDB, span string) *bun.SelectQuery {
 	all := t.keptUndated(idb, span)
 	for _, part := range t.lookedUp(idb, span) {
@@ -95,14 +96,8 @@ func (t tally) kept(idb bun.IDB, span string, n int) *bun.SelectQuery {
 // each counts each row of a list as n, in the span of its start date.
 func (t tally) each(rows *bun.SelectQuery, span string, n int) *bun.SelectQuery {
 	since := "DATE '1970-01-01'"
-	switch span {
-	case "MONTH":
-		since = "date_trunc('month', " + t.table + ".start_date)::date" // of UTC, as sessions are
-	case "DAY":
-		since = t.table + ".start_date::date"
-	}
-	if t.month != nil {
-		rows = rows.Where(t.table+".start_date >= ?", *t.month).Where(t.table+".start_date < ?", t.month.AddDate(0, 1, 0))
+	if span == "DAY" {
+		since = t.table + ".start_date::date" // of UTC, as sessions are
 	}
 	return rows.ColumnExpr(since+" AS since").ColumnExpr("?::bigint AS n", n)
 }
@@ -134,68 +129,37 @@ func (t tally) sum(idb bun.IDB) *bun.SelectQuery {
 	return idb.NewSelect().TableExpr("(?) AS part", t.parts(idb, "ALL")).ColumnExpr("coalesce(sum(n), 0)::bigint")
 }
 
-// jump gives a query of the usual list by start date a place to read from: the day that the row at the offset is of, and how many
-// rows are before it within that day. Rows that are looked up are so once. Without such a row there is no place.
-func (t tally) jump(q *bun.SelectQuery, idb bun.IDB, o imaging.Order, offset bun.Safe) *bun.SelectQuery {
+// placed gives a query of a list by start date a place to read from: the day that the row at the offset is of, and how many rows are
+// before it within that day. What is looked up is so once. Without such a row there is no place.
+func (t tally) placed(q *bun.SelectQuery, idb bun.IDB, o imaging.Order, offset string) *bun.SelectQuery {
 	direction := bun.Safe(o.Direction)
-	lookedUp := t.lookedUp(idb, "DAY")
-	each := lookedUp[0]
-	for _, part := range lookedUp[1:] {
+	each := idb.NewSelect().ColumnExpr("NULL::date AS since, 0::bigint AS n").Where("FALSE")
+	for _, part := range t.lookedUp(idb, "DAY") {
 		each = each.UnionAll(part)
 	}
 	looked := idb.NewSelect().TableExpr("(?) AS part", each).ColumnExpr("since, sum(n)::bigint AS n").GroupExpr("since")
 	span := func(parts *bun.SelectQuery, narrowed, offset string) *bun.SelectQuery {
-		spans := idb.NewSelect().TableExpr("(?) AS part", parts).GroupExpr("since").
+		spans := idb.NewSelect().TableExpr("(?) AS part", parts).Where(narrowed).GroupExpr("since").
 			ColumnExpr("since, sum(n) AS n").ColumnExpr("sum(sum(n)) OVER (ORDER BY since ?) AS upto", direction)
-		if narrowed != "" {
-			spans = spans.Where(narrowed)
-		}
 		return idb.NewSelect().TableExpr("(?) AS span", spans).ColumnExpr("since").ColumnExpr("(? - (upto - n))::bigint AS rest", bun.Safe(offset)).
 			Where("upto > ?", bun.Safe(offset)).OrderExpr("since ?", direction).Limit(1)
 	}
 	ofMonths := t.keptUndated(idb, "MONTH").UnionAll(idb.NewSelect().TableExpr("looked").ColumnExpr("date_trunc('month', since::timestamp)::date, n"))
 	ofDays := t.keptUndated(idb, "DAY").UnionAll(idb.NewSelect().TableExpr("looked").ColumnExpr("since, n"))
 	return q.WithQuery(bun.NewWithQuery("looked", looked).Materialized()).
-		WithQuery(bun.NewWithQuery("month", span(ofMonths, "", string(offset)))).
+		WithQuery(bun.NewWithQuery("month", span(ofMonths, "TRUE", offset))).
 		WithQuery(bun.NewWithQuery("place", span(ofDays, "since >= (SELECT since FROM month) AND since < (SELECT since + interval '1 month' FROM month)", "(SELECT rest FROM month)")))
 }
 
-// skip finds the day that the row at the offset of a list by start date is of, so that only its own day must be passed over:
-// from its end the list goes on with the offset that is left.
-func (t tally) skip(ctx context.Context, tx bun.Tx, o imaging.Order, offset int) (from time.Time, left int, err error) {
-	month, left, err := t.find(ctx, tx, o, "MONTH", offset, nil)
-	if err != nil {
-		return month, left, err
+// place is that place: the moment from which on the list has the row, with so many before it. False if there is none.
+func (t tally) place(ctx context.Context, tx bun.Tx, o imaging.Order, offset int) (from time.Time, rest int, ok bool, err error) {
+	q := tx.NewSelect().TableExpr("place").ColumnExpr("since::timestamp, rest")
+	err = t.placed(q, tx, o, strconv.Itoa(offset)).Scan(ctx, &from, &rest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return from, rest, false, nil
 	}
-	day, left, err := t.find(ctx, tx, o, "DAY", left, &month)
 	if o.Direction == imaging.Desc {
-		day = day.AddDate(0, 0, 1)
+		from = from.AddDate(0, 0, 1)
 	}
-	return day, left, err
-}
-
-// find is the span that has the row at the offset, within a month if one is given; the last if there are fewer.
-func (t tally) find(ctx context.Context, tx bun.Tx, o imaging.Order, span string, offset int, month *time.Time) (since time.Time, left int, err error) {
-	t.month = month
-	q := tx.NewSelect().TableExpr("(?) AS part", t.parts(tx, span)).ColumnExpr("since::timestamp, sum(n)::bigint AS n").
-		GroupExpr("since").Having("sum(n) > 0").OrderExpr("since " + string(o.Direction))
-	if month != nil {
-		q = q.Where("since >= ?::date AND since < (?::date + interval '1 month')", *month, *month)
-	}
-	var spans []struct {
-		Since time.Time
-		N     int
-	}
-	if err := q.Scan(ctx, &spans); err != nil {
-		return since, offset, err
-	}
-	left = offset
-	for i, s := range spans {
-		since = s.Since
-		if left < s.N || i == len(spans)-1 {
-			break
-		}
-		left -= s.N
-	}
-	return since, left, nil
+	return from, rest, err == nil, err
 }

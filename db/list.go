@@ -66,13 +66,13 @@ func (s *Store) ImageRequestPage(ctx context.Context, a imaging.Actor, offset, l
 	if usual(requestTable, f) {
 		return s.jumpPage(ctx, l, order, offset, limit)
 	}
-	var rows []*imaging.ImageRequest
+	rows := []*imaging.ImageRequest{}
 	err := s.atOnce(ctx, func(ctx context.Context, tx bun.Tx) error {
-		from, left, err := tallyOf(requestTable, a, f).skip(ctx, tx, order, offset)
-		if err != nil {
+		from, rest, ok, err := tallyOf(requestTable, a, f).place(ctx, tx, order, offset)
+		if !ok {
 			return err
 		}
-		c.offset, l.f = left, startingFrom(f, order, from)
+		c.offset, l.f = rest, startingFrom(f, order, from)
 		rows, err = s.requestPage(ctx, tx, l, c)
 		return err
 	})

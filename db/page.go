@@ -78,7 +78,7 @@ func (s *Store) jumpPage(ctx context.Context, l list, o imaging.Order, offset, l
 		rows := orderBy(wantedOf(s.db, l.table, l.f, visible).Column("image_request.*").Where(side), l.table, o).Limit(int64(limit))
 		page := s.db.NewSelect().TableExpr("(? OFFSET (SELECT rest FROM place)) AS image_request", rows).ColumnExpr("image_request.*")
 		t := tally{table: l.table, actor: l.actor, f: l.f, theirs: privateTo(kind, asks)}
-		return t.jump(orderBy(g.fromAll(s.db, page), l.table, o), s.db, o, "$1::bigint")
+		return t.placed(orderBy(g.fromAll(s.db, page), l.table, o), s.db, o, "$1::bigint")
 	}, g.row, strconv.Itoa(offset))
 	redact(l.actor, g.requests)
 	return g.requests, err
