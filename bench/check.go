@@ -50,13 +50,13 @@ type answer struct {
 
 // check does the work once each way: all must answer the same rows, down to the last field.
 func (b *bench) check(ctx context.Context, conn *pgx.Conn, s *stage, w *work) error {
-	id := s.ids[len(s.ids)/2]
+	one := s.known[len(s.known)/2]
 	var first []*oldItem
 	for _, way := range ways {
 		if !w.done(way) {
 			continue
 		}
-		rows, took, err := s.quickest(ctx, conn, w, way, id)
+		rows, took, err := s.quickest(ctx, conn, w, way, one)
 		if err != nil {
 			return fmt.Errorf("%s: %w", way, err)
 		}
@@ -72,10 +72,10 @@ func (b *bench) check(ctx context.Context, conn *pgx.Conn, s *stage, w *work) er
 }
 
 // quickest is what the work answers this way, and how long that takes where nothing else is in the way.
-func (s *stage) quickest(ctx context.Context, conn *pgx.Conn, w *work, way, id string) (rows []*oldItem, took time.Duration, err error) {
+func (s *stage) quickest(ctx context.Context, conn *pgx.Conn, w *work, way string, one known) (rows []*oldItem, took time.Duration, err error) {
 	for range 3 {
 		began := time.Now()
-		if rows, err = s.rows(ctx, conn, w, way, id); err != nil {
+		if rows, err = s.rows(ctx, conn, w, way, one); err != nil {
 			return nil, 0, err
 		}
 		if this := time.Since(began); took == 0 || this < took {
@@ -89,11 +89,11 @@ func (s *stage) quickest(ctx context.Context, conn *pgx.Conn, w *work, way, id s
 }
 
 // rows are what the work answers this way.
-func (s *stage) rows(ctx context.Context, conn *pgx.Conn, w *work, way, id string) ([]*oldItem, error) {
+func (s *stage) rows(ctx context.Context, conn *pgx.Conn, w *work, way string, one known) ([]*oldItem, error) {
 	if way == alone {
-		return w.read(ctx, conn, id)
+		return w.read(ctx, conn, one.id)
 	}
-	body, err := once(s.process(way).address, w.asks[way], []string{id})
+	body, err := once(s.process(way).address, w.asks[way], one)
 	if err != nil {
 		return nil, err
 	}

@@ -12,20 +12,25 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Places in a request that is filled anew each time.
-const (
-	knownID = "11111111-1111-4111-8111-111111111111" // the id of an image request that everybody may see
-	freshID = "22222222-2222-4222-8222-222222222222" // an id that was never sent
+var (
+	knownID     = "11111111-1111-4111-8111-111111111111" // the id of an image request that everybody may see
+	knownCursor = strings.Repeat("3", 91)                // its place in the usual list, as GraphQL tells it
+	freshID     = "22222222-2222-4222-8222-222222222222" // an id that was never sent
 )
+
+// known is an image request that everybody may see.
+type known struct{ id, cursor string }
 
 // ask is an HTTP/1.1 request, made beforehand: the one who measures should have little to do. It holds its own length.
 type ask struct {
-	text         []byte
-	known, fresh []int // where the places are
+	text                []byte
+	ids, cursors, fresh []int // where the places are
 }
 
 func newAsk(method, path, token, body string, headers ...string) *ask {
@@ -45,7 +50,9 @@ func newAsk(method, path, token, body string, headers ...string) *ask {
 	for i := range a.text {
 		switch rest := a.text[i:]; {
 		case bytes.HasPrefix(rest, []byte(knownID)):
-			a.known = append(a.known, i)
+			a.ids = append(a.ids, i)
+		case bytes.HasPrefix(rest, []byte(knownCursor)):
+			a.cursors = append(a.cursors, i)
 		case bytes.HasPrefix(rest, []byte(freshID)):
 			a.fresh = append(a.fresh, i)
 		}
@@ -53,10 +60,16 @@ func newAsk(method, path, token, body string, headers ...string) *ask {
 	return a
 }
 
-// fill puts ids into a copy of the request.
-func (a *ask) fill(text []byte, ids []string, r *rand.ChaCha8) {
-	for _, at := range a.known {
-		copy(text[at:], ids[r.Uint64()%uint64(len(ids))])
+// fill puts what is in its places into a copy of the request.
+func (a *ask) fill(text []byte, all []known, r *rand.ChaCha8) {
+	if len(a.ids)+len(a.cursors) > 0 {
+		one := all[r.Uint64()%uint64(len(all))]
+		for _, at := range a.ids {
+			copy(text[at:], one.id)
+		}
+		for _, at := range a.cursors {
+			copy(text[at:], one.cursor)
+		}
 	}
 	if len(a.fresh) > 0 {
 		var id [16]byte
@@ -99,8 +112,8 @@ func dial(address string, a *ask) (*client, error) {
 }
 
 // do asks once. Its answer's body stands in c.body until the next.
-func (c *client) do(a *ask, ids []string) error {
-	a.fill(c.text, ids, c.rand)
+func (c *client) do(a *ask, all []known) error {
+	a.fill(c.text, all, c.rand)
 	if _, err := c.conn.Write(c.text); err != nil {
 		return err
 	}
@@ -179,19 +192,19 @@ func (c *client) read(n int) error {
 }
 
 // once is the body of one answer.
-func once(address string, a *ask, ids []string) (body []byte, err error) {
+func once(address string, a *ask, all ...known) (body []byte, err error) {
 	c, err := dial(address, a)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.conn.Close()) }()
-	err = c.do(a, ids)
+	err = c.do(a, all)
 	return c.body, err
 }
 
 // load lets so many clients ask for a time. What is under way at its end is waited for and counts. Around is called when all
 // are connected and warm, with what does the measuring.
-func load(ctx context.Context, address string, a *ask, ids []string, clients int, round time.Duration, around func(func() error) error) (latencies []time.Duration, took time.Duration, err error) {
+func load(ctx context.Context, address string, a *ask, known []known, clients int, round time.Duration, around func(func() error) error) (latencies []time.Duration, took time.Duration, err error) {
 	all := make([]*client, clients)
 	for i := range all {
 		if all[i], err = dial(address, a); err != nil {
@@ -199,24 +212,24 @@ func load(ctx context.Context, address string, a *ask, ids []string, clients int
 		}
 		defer func() { _ = all[i].conn.Close() }()
 	}
-	if _, _, err := drive(ctx, all, a, ids, round/5); err != nil {
+	if _, _, err := drive(ctx, all, a, known, round/5); err != nil {
 		return nil, 0, err
 	}
 	err = around(func() (err error) {
-		latencies, took, err = drive(ctx, all, a, ids, round)
+		latencies, took, err = drive(ctx, all, a, known, round)
 		return err
 	})
 	return latencies, took, err
 }
 
-func drive(ctx context.Context, all []*client, a *ask, ids []string, round time.Duration) (latencies []time.Duration, took time.Duration, err error) {
+func drive(ctx context.Context, all []*client, a *ask, known []known, round time.Duration) (latencies []time.Duration, took time.Duration, err error) {
 	each, failed := make([][]time.Duration, len(all)), make([]error, len(all))
 	began := time.Now()
 	var asking sync.WaitGroup
 	for i, c := range all {
 		asking.Go(func() {
 			for before := began; before.Sub(began) < round && ctx.Err() == nil; {
-				if failed[i] = c.do(a, ids); failed[i] != nil {
+				if failed[i] = c.do(a, known); failed[i] != nil {
 					return
 				}
 				now := time.Now()

@@ -86,7 +86,7 @@ func (b *bench) sample(ctx context.Context, c cell) (sample, error) {
 	}
 	p, postmaster := s.process(c.way), b.cluster.pg.Pid()
 	var used [2]time.Duration
-	latencies, took, err := load(ctx, p.address, w.asks[c.way], s.ids, c.clients, b.round, func(measured func() error) error {
+	latencies, took, err := load(ctx, p.address, w.asks[c.way], s.known, c.clients, b.round, func(measured func() error) error {
 		before, err := bothCPU(p.cmd.Process.Pid, postmaster)
 		if err != nil {
 			return err

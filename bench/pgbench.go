@@ -17,12 +17,15 @@ import (
 	"imagerequests/db"
 )
 
+// drawn is the id of one of those that pgbench picks from.
+const drawn = "(SELECT id FROM bench.ids WHERE n = :n)"
+
 // read carries out what pgbench does, for the request with this id.
 func (w *work) read(ctx context.Context, conn *pgx.Conn, id string) ([]*oldItem, error) {
 	text := w.sql
 	if strings.HasPrefix(text, `\set`) {
 		_, text, _ = strings.Cut(text, "\n")
-		text = strings.Replace(text, "(SELECT id FROM bench.ids WHERE n = :n)", "'"+id+"'", 1)
+		text = strings.Replace(text, drawn, "'"+id+"'", 1)
 	}
 	statements := strings.Split(text, ";\n")
 	rows, err := conn.Query(ctx, statements[len(statements)-1])

@@ -38,6 +38,7 @@ func (b *bench) ratios() []ratio {
 		{"one by id over REST: processor time, by that of bare pgx", cpu(oneByID, rest), cpu(oneByID, agg), 1.1, false},
 		{"list of 20 over GraphQL: processor time, by that of bare pgx", cpu(listOf20, graphQL), cpu(listOf20, agg), 1.3, false},
 		{"list of 100 over GraphQL: processor time, by that of Postgres alone", cpu(listOf100, graphQL), cpu(listOf100, alone), 2, false},
+		{"list of 100 over GraphQL, each time another one: processor time, by that of Postgres alone", cpu(otherLists, graphQL), cpu(otherLists, alone), 2, false},
 		{"list of 100 over GraphQL: the server's, by that of encoding/json", at(most, listOf100, graphQL, crowd, server), at(most, listOf100, structs, crowd, server), 1, false},
 		{"page 25,000 by cursor: processor time, by that of the first", cpu(pageByCursor, graphQL), cpu(listOf20, graphQL), 1.2, false},
 		{"a page by cursor at most rows: processor time, by that at fewest", cpu(pageByCursor, graphQL), at(fewest, pageByCursor, graphQL, crowd, total), 1.3, false},

@@ -38,10 +38,10 @@ type stage struct {
 	database     string
 	server, bare *process
 	token        string
-	ids          []string // of requests that everybody may see
-	page         int      // 25,000, or the middle of a shorter list
-	cursor       string   // of the last row before that page
-	afterDate    string   // the same, for who reads the table
+	known        []known
+	page         int    // 25,000, or the middle of a shorter list
+	cursor       string // of the last row before that page
+	afterDate    string // the same, for who reads the table
 	afterID      string
 	visible      int
 	all          []*work
@@ -112,7 +112,7 @@ func (b *bench) serve(ctx context.Context, database string) (*process, time.Dura
 	if err != nil {
 		return nil, 0, err
 	}
-	_, err = once(p.address, newAsk(http.MethodGet, "/readyz", "", ""), nil)
+	_, err = once(p.address, newAsk(http.MethodGet, "/readyz", "", ""))
 	return p, time.Since(began), err
 }
 
@@ -137,7 +137,11 @@ func (b *bench) open(ctx context.Context, s *stage) (err error) {
 	}
 	defer func() { _ = conn.Close(ctx) }()
 	rows, _ := conn.Query(ctx, "SELECT id::text FROM bench.ids ORDER BY n")
-	if s.ids, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	if s.known, err = s.cursors(ids); err != nil {
 		return err
 	}
 	if err := conn.QueryRow(ctx, "SELECT count(*) FROM image_requests AS r WHERE "+everybodys).Scan(&s.visible); err != nil {
@@ -148,9 +152,11 @@ func (b *bench) open(ctx context.Context, s *stage) (err error) {
 	if err := conn.QueryRow(ctx, last, 20*(s.page-1)-1).Scan(&s.afterDate, &s.afterID); err != nil {
 		return err
 	}
-	if s.cursor, err = s.findCursor(); err != nil {
+	after, err := s.cursors([]string{s.afterID})
+	if err != nil {
 		return err
 	}
+	s.cursor = after[0].cursor
 	for _, w := range s.works() {
 		if b.only.MatchString(w.name) {
 			s.all = append(s.all, w)
@@ -164,22 +170,38 @@ func (b *bench) open(ctx context.Context, s *stage) (err error) {
 	return nil
 }
 
-// findCursor asks for the cursor of the row that the page by cursor comes after: cursors are opaque.
-func (s *stage) findCursor() (string, error) {
-	const query = "query($id: [ID!]) { imageRequests(first: 1, filter: {ids: $id}) { pageInfo { endCursor } } }"
-	body, err := once(s.server.address, newAsk("POST", "/graphql", "", operation(query, map[string]any{"id": []string{s.afterID}})), nil)
-	if err != nil {
-		return "", err
-	}
-	var answer struct {
-		Data struct {
-			ImageRequests struct{ PageInfo struct{ EndCursor string } }
+// cursors are those of image requests that everybody may see: only the server can tell them.
+func (s *stage) cursors(ids []string) (all []known, err error) {
+	const query = "query($ids: [ID!]) { imageRequests(first: 100, filter: {ids: $ids, ended: null}) { edges { cursor node { id } } } }"
+	for some := range slices.Chunk(ids, 100) {
+		body, err := once(s.server.address, newAsk("POST", "/graphql", "", operation(query, map[string]any{"ids": some})))
+		if err != nil {
+			return nil, err
+		}
+		var answer struct {
+			Data struct {
+				ImageRequests struct {
+					Edges []struct {
+						Cursor string
+						Node   struct{ ID string }
+					}
+				}
+			}
+		}
+		if err := json.Unmarshal(body, &answer); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, body)
+		}
+		for _, e := range answer.Data.ImageRequests.Edges {
+			if len(e.Cursor) != len(knownCursor) {
+				return nil, fmt.Errorf("a cursor has %d bytes, not %d", len(e.Cursor), len(knownCursor))
+			}
+			all = append(all, known{e.Node.ID, e.Cursor})
 		}
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Data.ImageRequests.PageInfo.EndCursor == "" {
-		return "", errors.Join(err, fmt.Errorf("no cursor in %s", body))
+	if len(all) != len(ids) {
+		return nil, fmt.Errorf("there are %d cursors of %d", len(all), len(ids))
 	}
-	return answer.Data.ImageRequests.PageInfo.EndCursor, nil
+	return all, nil
 }
 
 // process is who does a piece of work this way.

@@ -25,6 +25,7 @@ const (
 	oneByID       = "one by id, with versions"
 	listOf20      = "list of 20"
 	listOf100     = "list of 100"
+	otherLists    = "list of 100, each time another one"
 	listWithCount = "list of 20 with its exact count"
 	pageByCursor  = "page 25,000 by cursor"
 	pageByNumber  = "page 25,000 by number"
@@ -58,6 +59,7 @@ func (s *stage) works() []*work {
 		s.list(listOf20, "", 20, "", ""),
 		s.list(listOf20+", signed in", s.token, 20, "", ""),
 		s.list(listOf100, "", 100, "", ""),
+		s.anywhere(),
 		{name: listWithCount, least: 20, count: true, asks: map[string]*ask{
 			graphQL: newAsk("POST", "/graphql", "", operation("query($n: Int) { imageRequests(first: $n) { totalCount nodes { "+fields+" } pageInfo { hasNextPage endCursor } } }", map[string]any{"n": 20})),
 			rest:    newAsk("GET", "/image_requests?page_size=20", "", ""),
@@ -91,11 +93,12 @@ func (s *stage) one(name, token string) *work {
 		structs: newAsk("GET", "/structs/one/"+knownID, token, ""),
 	}}
 	if token == "" {
-		w.sql = "\\set n random(1, " + strconv.Itoa(len(s.ids)) + ")\nSELECT " + requestColumns + versionColumns + " FROM image_requests AS r" + joined +
-			" WHERE r.id = (SELECT id FROM bench.ids WHERE n = :n) AND r.visibility = 'PUBLIC' ORDER BY v.ordinal"
+		w.sql = s.draw() + "SELECT " + requestColumns + versionColumns + " FROM image_requests AS r" + joined + " WHERE r.id = " + drawn + " AND r.visibility = 'PUBLIC' ORDER BY v.ordinal"
 	}
 	return w
 }
+
+const listQuery = "query($n: Int, $after: String) { imageRequests(first: $n, after: $after) { nodes { " + fields + " } pageInfo { hasNextPage endCursor } } }"
 
 // list is a page of so many: the first, or the one behind a place, which the bare handler knows by its date and id.
 func (s *stage) list(name, token string, n int, after, beyond string) *work {
@@ -105,7 +108,7 @@ func (s *stage) list(name, token string, n int, after, beyond string) *work {
 	}
 	number := strconv.Itoa(n)
 	w := &work{name: name, signed: token != "", asks: map[string]*ask{
-		graphQL: newAsk("POST", "/graphql", token, operation("query($n: Int, $after: String) { imageRequests(first: $n, after: $after) { nodes { "+fields+" } pageInfo { hasNextPage endCursor } } }", variables)),
+		graphQL: newAsk("POST", "/graphql", token, operation(listQuery, variables)),
 		agg:     newAsk("GET", "/json_agg/list?n="+number+after, token, ""),
 		structs: newAsk("GET", "/structs/list?n="+number+after, token, ""),
 	}, least: n}
@@ -118,6 +121,17 @@ func (s *stage) list(name, token string, n int, after, beyond string) *work {
 	}
 	return w
 }
+
+// anywhere is a page behind one of many places: who asks for it at once with others asks for another one.
+func (s *stage) anywhere() *work {
+	behind := " AND (r.start_date, r.id) < (SELECT start_date, id FROM image_requests WHERE id = " + drawn + ")"
+	return &work{name: otherLists, asks: map[string]*ask{
+		graphQL: newAsk("POST", "/graphql", "", operation(listQuery, map[string]any{"n": 100, "after": knownCursor})),
+	}, sql: s.draw() + pageSQL(behind, 100, 0)}
+}
+
+// draw lets pgbench pick one of those that everybody may see.
+func (s *stage) draw() string { return fmt.Sprintf("\\set n random(1, %d)\n", len(s.known)) }
 
 // everybodys is what a list has for who is not signed in.
 const everybodys = "(r.end_date IS NULL OR r.end_date > now()) AND r.visibility = 'PUBLIC'"

@@ -114,7 +114,7 @@ func (s *Store) count(ctx context.Context, table string, a imaging.Actor, f *ima
 		return n, s.translate(err)
 	}
 	kind := kindOf(a)
-	err := s.ask(ctx, a, s.alone, hotKey{"count of " + table + "s", kind, ""}, func(asks asking) *bun.SelectQuery {
+	err := s.ask(ctx, a, s.pages, hotKey{"count of " + table + "s", kind, ""}, func(asks asking) *bun.SelectQuery {
 		return tally{table: table, actor: a, f: f, theirs: privateTo(kind, asks)}.sum(s.db)
 	}, func(r safedriver.Row) error {
 		c := cells{row: r}

@@ -157,8 +157,21 @@ const LookupSize = lookupSize
 // CreatesWaiting is how many wait for the next batch.
 func (s *Store) CreatesWaiting() int { return s.batches.count() }
 
-// LookupsWaiting is how many wait for the next round trip.
-func (s *Store) LookupsWaiting() int { return s.lookups.count() }
+// LookupsWaiting is how many wait for the next round trip, of lookups or of pages.
+func (s *Store) LookupsWaiting() int { return s.lookups.count() + s.pages.count() }
+
+// LookUpAll carries a prepared read out for each of these arguments, all in one round trip.
+func (s *Store) LookUpAll(ctx context.Context, query string, args ...string) (rows [][]safedriver.Row, errs []error) {
+	var all []*lookup
+	for _, arg := range args {
+		all = append(all, &lookup{query: query, args: []string{arg}})
+	}
+	s.lookUpAll(ctx, all)
+	for _, l := range all {
+		rows, errs = append(rows, l.rows), append(errs, l.err)
+	}
+	return rows, errs
+}
 
 func (t *together[T]) count() int {
 	t.mu.Lock()
@@ -167,7 +180,7 @@ func (t *together[T]) count() int {
 }
 
 // LookupTime is what a round trip of lookups may take from now on. Nothing is looked up meanwhile.
-func (s *Store) LookupTime(most time.Duration) { s.lookups.time = most }
+func (s *Store) LookupTime(most time.Duration) { s.lookups.time, s.pages.time = most, most }
 
 // BreakBatches lets each batch of creates panic.
 func (s *Store) BreakBatches() {

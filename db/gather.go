@@ -22,7 +22,7 @@ func (l list) rest(idb bun.IDB, c *cut, r reach) *bun.SelectQuery {
 	for _, side := range l.sides(idb, c) {
 		few, most := "few_"+side.name, r.few
 		if side.name == ahead {
-			most = min(most, r.walked(l.f, c.offset+c.n+1)) // what has been walked along is all there is
+			most = min(most, r.walked(l.f, c)) // what has been walked along is all there is
 		}
 		q = q.WithQuery(bun.NewWithQuery("all_"+side.name, side.all).Materialized()). // planned as if all of it were wanted
 												With(few, idb.NewSelect().TableExpr("all_"+side.name).Limit(int64(most)+1))
@@ -56,15 +56,17 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 	f, rule := l.f, ruleOf(l.actor, l.f)
 	requests := func() *bun.SelectQuery { return ofRequests(rule(list{table: requestTable}.from(idb)), f) }
 	versions := func() *bun.SelectQuery { return ofRows(l.keys(l.from(idb), c), versionTable, f) }
-	each := func(few string, wanted *bun.SelectQuery) *bun.SelectQuery {
-		return idb.NewSelect().TableExpr("? AS few CROSS JOIN LATERAL (? OFFSET 0) AS wanted", bun.Safe(few), wanted)
+	each := func(few any, wanted *bun.SelectQuery) *bun.SelectQuery {
+		return idb.NewSelect().TableExpr("? AS few CROSS JOIN LATERAL (? OFFSET 0) AS wanted", few, wanted)
 	}
-	inOrder := "(SELECT * FROM few_versions AS few ORDER BY " + ordering("few", c.reading) + " OFFSET 0)" // so that no more requests are looked up than a page needs
+	inOrder := func(few *bun.SelectQuery, order string) any { // so that no more of the others are looked up than a page needs
+		return bun.SafeQuery("(? OFFSET 0)", few.ColumnExpr("few.*").OrderExpr(order))
+	}
 	if l.timed() && c.reading.Field != imaging.ByName || len(c.bounds) > 0 {
 		sides = append(sides, side{
 			name:   ahead,
 			all:    idb.NewSelect().TableExpr("(?) AS along", l.along(idb, c, 0)).ColumnExpr("along.id"),
-			wanted: each("few_"+ahead, l.keys(wanted(idb, l.table, l.actor, f), c).Where(l.table+".id = few.id")).ColumnExpr("wanted.*"),
+			wanted: each(bun.Safe("few_"+ahead), l.keys(wanted(idb, l.table, l.actor, f), c).Where(l.table+".id = few.id")).ColumnExpr("wanted.*"),
 		})
 	}
 	if l.table == requestTable {
@@ -74,12 +76,20 @@ func (l list) sides(idb bun.IDB, c *cut) (sides []side) {
 	byRequest := side{
 		name:   "requests",
 		all:    requests().ColumnExpr("image_request.id"),
-		wanted: each("few_requests", c.within(versions()).Where("version.image_request_id = few.id")).ColumnExpr("wanted.*"),
+		wanted: each(bun.Safe("few_requests"), c.within(versions()).Where("version.image_request_id = few.id")).ColumnExpr("wanted.*"),
+	}
+	if c.reading.Field == imaging.ByName { // which versions have of their requests: they follow each other as those do
+		named := idb.NewSelect().TableExpr("few_requests AS few")
+		for _, b := range c.bounds {
+			named = beside(named, "few", []string{"name"}, bound{b.op[:1] + "=", b.values[:1]})
+		}
+		byRequest.all = byRequest.all.ColumnExpr("image_request.name")
+		byRequest.wanted = each(inOrder(named, "few.name "+string(c.reading.Direction)), c.within(versions()).Where("version.image_request_id = few.id")).ColumnExpr("few.name, wanted.id, wanted.image_request_id")
 	}
 	byVersion := side{
 		name:   "versions",
 		all:    l.beyondIndexes(idb, c, versions()),
-		wanted: each(inOrder, requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
+		wanted: each(inOrder(idb.NewSelect().TableExpr("few_versions AS few"), ordering("few", c.reading)), requests().ColumnExpr("TRUE").Where("image_request.id = few.image_request_id")).ColumnExpr("few.*"),
 	}
 	few := f.Status != nil && !slices.Contains(f.Status, imaging.Completed) // as nearly all are, sooner or later
 	ofVersions := few || f.IDs != nil || f.Provider != nil || f.Instance != nil || l.dated() || l.timed()

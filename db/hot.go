@@ -71,17 +71,14 @@ func (h *hot) text(key hotKey, build func() *bun.SelectQuery) string {
 // places from $1 on, and must let the visibility rule see to its requests. It reads outside of any transaction.
 func (s *Store) read(ctx context.Context, a imaging.Actor, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) ([]*imaging.ImageRequest, error) {
 	g := gathering{picked: s.columns.pick(purpose{}), requests: []*imaging.ImageRequest{}}
-	err := s.readInto(ctx, a, &g, s.together, what, build, args...)
+	err := s.readInto(ctx, a, &g, s.lookups, what, build, args...)
 	return g.requests, err
 }
 
-// carrier is how a prepared read is carried out: alone, or together with others.
-type carrier func(context.Context, safedriver.Reading) error
-
-// readInto is read with the gathering that takes the rows, and any carrier.
-func (s *Store) readInto(ctx context.Context, a imaging.Actor, g *gathering, by carrier, what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) error {
+// readInto is read with the gathering that takes the rows, and those with whom it is carried out.
+func (s *Store) readInto(ctx context.Context, a imaging.Actor, g *gathering, with *together[*lookup], what string, build func(p *picked, visible rule) *bun.SelectQuery, args ...string) error {
 	p, kind := g.picked, kindOf(a)
-	err := s.ask(ctx, a, by, hotKey{what, kind, p.list}, func(asks asking) *bun.SelectQuery {
+	err := s.ask(ctx, a, with, hotKey{what, kind, p.list}, func(asks asking) *bun.SelectQuery {
 		return build(p, func(q *bun.SelectQuery) *bun.SelectQuery { return visibleTo(q, kind, asks) })
 	}, g.row, args...)
 	redact(a, g.requests)
@@ -89,7 +86,7 @@ func (s *Store) readInto(ctx context.Context, a imaging.Actor, g *gathering, by 
 }
 
 // ask gives the rows of a prepared statement to row. Build makes it, with args in the places from $1 on, and asking behind them.
-func (s *Store) ask(ctx context.Context, a imaging.Actor, by carrier, key hotKey, build func(asking) *bun.SelectQuery, row func(safedriver.Row) error, args ...string) error {
+func (s *Store) ask(ctx context.Context, a imaging.Actor, with *together[*lookup], key hotKey, build func(asking) *bun.SelectQuery, row func(safedriver.Row) error, args ...string) error {
 	text := s.hot.text(key, func() *bun.SelectQuery {
 		username, providers := "$"+strconv.Itoa(len(args)+1), "$"+strconv.Itoa(len(args)+2)
 		return build(asking{username: bun.Safe(username), usernames: bun.Safe("ARRAY[" + username + "]"), providers: bun.Safe(providers + "::int[]")})
@@ -100,7 +97,7 @@ func (s *Store) ask(ctx context.Context, a imaging.Actor, by carrier, key hotKey
 	if key.kind.confined {
 		args = append(args, numbers(a.Providers))
 	}
-	return s.translate(by(ctx, safedriver.Reading{Query: text, Args: args, Row: row}))
+	return s.translate(s.lookUp(ctx, with, safedriver.Reading{Query: text, Args: args, Row: row}))
 }
 
 // redact takes out of the requests what the actor may not read.

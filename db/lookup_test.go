@@ -82,7 +82,8 @@ func (b bench) fill(t *testing.T, id uuid.UUID) (leave func()) {
 	}
 }
 
-// Lookups that share a round trip answer each what it would be answered alone: requests, versions and nodes of one's own, of others, and of nobody.
+// Lookups and pages that share a round trip answer each what it would be answered alone: requests, versions, nodes, lists and counts of one's own, of
+// others, and of nobody.
 func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
 	t.Parallel()
 	b, lock := closed(t)
@@ -100,18 +101,29 @@ func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
 		request *imaging.ImageRequest
 		version *imaging.Version
 		nodes   []imaging.Node
+		list    []*imaging.ImageRequest
+		count   int
 		codes   []imaging.Code
 	}
 	actors := []imaging.Actor{nobody, ann, bob, reviewer, worker}
 	ask := func(ctx context.Context, i int) (answer, error) {
 		a, id := actors[i%len(actors)], ids[i/len(actors)%len(ids)]
-		switch i % 3 {
+		switch (i + i/len(actors)) % 5 { // so that each actor does each
 		case 0:
 			r, err := b.ImageRequest(ctx, a, id)
 			return answer{request: r, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
 		case 1:
 			v, err := b.Version(ctx, a, id)
 			return answer{version: v, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
+		case 2:
+			list, err := b.ImageRequests(ctx, a, imaging.Slice{First: new(1 + i%2)}, nil, nil)
+			if err != nil {
+				return answer{}, err
+			}
+			return answer{list: list.Nodes()}, nil
+		case 3:
+			n, err := b.CountImageRequests(ctx, a, nil)
+			return answer{count: n, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
 		}
 		nodes, err := b.Nodes(ctx, a, slices.Concat(ids, []uuid.UUID{id}))
 		return answer{nodes: nodes, codes: []imaging.Code{imaging.CodeOf(err)}}, nil
@@ -128,11 +140,32 @@ func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
 		got, _ := all(t.Context(), asked, ask)
 		done <- got
 	}()
-	eventually(t, "many wait", func() bool { return b.LookupsWaiting() >= asked-db.LookupLanes()*db.LookupSize })
+	eventually(t, "many wait", func() bool { return b.LookupsWaiting() >= asked-2*db.LookupLanes()*db.LookupSize })
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
 	same(t, want, <-done)
+}
+
+// Who asks the same as another one, in a round trip that both share, is told what that one is told; who asks something else is not.
+func TestWhoAsksTheSame(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	execute(t, b.sql, "CREATE SEQUENCE asked")
+	rows, errs := b.LookUpAll(t.Context(), "SELECT nextval('asked')::text || $1", "a", "b", "a", "c", "b", "a")
+	var got []string
+	for i, each := range rows {
+		if errs[i] != nil || len(each) != 1 {
+			t.Fatal(each, errs[i])
+		}
+		row := each[0]
+		value, _ := row.Next()
+		got = append(got, value)
+	}
+	same(t, []string{"1a", "2b", "1a", "3c", "2b", "1a"}, got)
+	if _, errs := b.LookUpAll(t.Context(), "SELECT 1/$1::int", "0", "0"); errs[0] == nil || errs[1] == nil {
+		t.Error(errs)
+	}
 }
 
 // A round trip goes on for those who stay, and ends when the last has left.

@@ -24,12 +24,13 @@ type reach struct {
 
 var usualReach = reach{each: 200, few: 10_000}
 
-// walked is how many rows are looked at for a page of so many. A large page of what is rare is not worth much more than a small one, and
-// a row whose text is searched takes twice as long as another.
-func (r reach) walked(f *imaging.Filter, n int) int {
+// walked is how many rows are looked at for a page. A large page of what is rare is not worth much more than a small one, and a row whose
+// text is searched takes twice as long as another.
+func (r reach) walked(f *imaging.Filter, c *cut) int {
 	if f.Search != nil {
 		r.each = (r.each + 1) / 2
 	}
+	n := c.offset + c.n + 1
 	return min(r.each*n, r.few+n)
 }
 
@@ -49,7 +50,7 @@ func (l list) unlikely(c *cut) bool {
 
 // requestPage reads the requests of the cut, in the order in which it is read.
 func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([]*imaging.ImageRequest, error) {
-	if most := s.reach.walked(l.f, c.offset+c.n+1); c.offset <= s.reach.few && !l.unlikely(c) {
+	if most := s.reach.walked(l.f, c); c.offset <= s.reach.few && !l.unlikely(c) {
 		g := gathering{picked: s.columns.pick(purpose{l.table, c.reading.Field}), requests: []*imaging.ImageRequest{}}
 		err := s.walk(ctx, idb, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
 			page := l.walk(idb, c, visible, most).ColumnExpr("image_request.*")
@@ -69,7 +70,7 @@ func (s *Store) requestPage(ctx context.Context, idb bun.IDB, l list, c *cut) ([
 func (s *Store) jumpPage(ctx context.Context, l list, o imaging.Order, offset, limit int) ([]*imaging.ImageRequest, error) {
 	kind, what := kindOf(l.actor), fmt.Sprint("page by number of ", limit, " ", o.Direction)
 	g := gathering{picked: s.columns.pick(purpose{l.table, o.Field}), requests: []*imaging.ImageRequest{}}
-	err := s.ask(ctx, l.actor, s.alone, hotKey{what, kind, g.list}, func(asks asking) *bun.SelectQuery {
+	err := s.ask(ctx, l.actor, s.pages, hotKey{what, kind, g.list}, func(asks asking) *bun.SelectQuery {
 		side := "image_request.start_date >= (SELECT since FROM place)::timestamptz"
 		if o.Direction == imaging.Desc {
 			side = "image_request.start_date < (SELECT since + 1 FROM place)::timestamptz"
@@ -87,7 +88,7 @@ func (s *Store) jumpPage(ctx context.Context, l list, o imaging.Order, offset, l
 // versionPage reads the versions of the cut, likewise.
 func (s *Store) versionPage(ctx context.Context, l list, c *cut) ([]*imaging.Version, error) {
 	g := gathering{picked: s.columns.pick(purpose{l.table, c.reading.Field}), ranked: map[int]*imaging.Version{}}
-	if most := s.reach.walked(l.f, c.n+1); !l.unlikely(c) {
+	if most := s.reach.walked(l.f, c); !l.unlikely(c) {
 		err := s.walk(ctx, s.db, l, c, &g, func(c *cut, visible rule) *bun.SelectQuery {
 			return g.fromRanked(s.db, l.keys(l.walk(s.db, c, visible, most), c), c.reading)
 		})
@@ -106,7 +107,7 @@ func (s *Store) walk(ctx context.Context, idb bun.IDB, l list, c *cut, g *gather
 	if inTx := idb != bun.IDB(s.db); usual(l.table, l.f) && c.offset == 0 && !inTx {
 		shape, placed, args := c.prepared()
 		what := fmt.Sprint(l.table, "s ", shape, " of ", s.reach)
-		return s.readInto(ctx, l.actor, g, s.alone, what, func(_ *picked, visible rule) *bun.SelectQuery { return build(placed, visible) }, args...)
+		return s.readInto(ctx, l.actor, g, s.pages, what, func(_ *picked, visible rule) *bun.SelectQuery { return build(placed, visible) }, args...)
 	}
 	err := s.gather(ctx, g, build(c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }))
 	redact(l.actor, g.requests)
@@ -116,7 +117,7 @@ func (s *Store) walk(ctx context.Context, idb bun.IDB, l list, c *cut, g *gather
 // holds tells whether the cut has any rows.
 func (s *Store) holds(ctx context.Context, l list, c *cut) (bool, error) {
 	if !l.unlikely(c) {
-		found, err := l.keys(l.walk(s.db, c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }, s.reach.walked(l.f, c.n+1)), c).Exists(ctx)
+		found, err := l.keys(l.walk(s.db, c, func(q *bun.SelectQuery) *bun.SelectQuery { return visible(q, l.actor) }, s.reach.walked(l.f, c)), c).Exists(ctx)
 		if err != nil || found {
 			return found, s.translate(err)
 		}

@@ -452,7 +452,7 @@ ALTER TABLE ONLY public.versions
     ADD CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias);
 
 ALTER TABLE ONLY public.versions
-    ADD CONSTRAINT versions_image_request_id_ordinal_key UNIQUE (image_request_id, ordinal);
+    ADD CONSTRAINT versions_image_request_id_ordinal_start_date_status_id_key UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id);
 
 ALTER TABLE ONLY public.versions
     ADD CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version);
@@ -502,7 +502,7 @@ CREATE INDEX versions_by_instance ON public.versions USING btree (instance);
 
 CREATE INDEX versions_by_lease ON public.versions USING btree (lease_expires_at) WHERE (status = 'IMAGING'::text);
 
-CREATE INDEX versions_by_name ON public.versions USING btree (name, id);
+CREATE INDEX versions_by_name ON public.versions USING btree (name, id) INCLUDE (image_request_id, visibility, status, provider_id, start_date, end_date);
 
 CREATE INDEX versions_by_start_date ON public.versions USING btree (start_date, id);
 
@@ -514,11 +514,11 @@ CREATE INDEX versions_in_queue ON public.versions USING btree (status, provider_
 
 CREATE UNIQUE INDEX versions_one_open_per_instance ON public.versions USING btree (instance) WHERE (status = ANY (ARRAY['PENDING'::text, 'NEEDS_INFO'::text, 'APPROVED'::text, 'IMAGING'::text]));
 
-CREATE INDEX versions_with_end_by_name ON public.versions USING btree (name, id) WHERE (end_date IS NOT NULL);
+CREATE INDEX versions_with_end_by_name ON public.versions USING btree (name, id) INCLUDE (image_request_id, visibility, status, provider_id, start_date, end_date) WHERE (end_date IS NOT NULL);
 
 CREATE INDEX versions_with_end_by_start_date ON public.versions USING btree (start_date, id) WHERE (end_date IS NOT NULL);
 
-CREATE INDEX versions_with_end_by_status ON public.versions USING btree (status, start_date, id) WHERE (end_date IS NOT NULL);
+CREATE INDEX versions_with_end_by_status ON public.versions USING btree (status, start_date, id) INCLUDE (image_request_id, visibility, provider_id, end_date) WHERE (end_date IS NOT NULL);
 
 CREATE TRIGGER events_are_append_only BEFORE DELETE OR UPDATE ON public.events FOR EACH ROW EXECUTE FUNCTION public.refuse_change();
 

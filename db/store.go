@@ -32,7 +32,8 @@ type Store struct {
 
 	hot     *hot
 	batches *together[*creation] // shared, as all of this, by the stores that read only some columns
-	lookups *together[*lookup]   // of requests and versions
+	lookups *together[*lookup]   // of requests and versions by ids
+	pages   *together[*lookup]   // of the lists that nearly everybody asks for, and their counts
 	bearers *together[*lookup]   // of tokens, which nothing that holds up the others holds up
 	uses    *uses
 	columns *Columns // what its reads fill; nil: all
@@ -51,6 +52,7 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	s := &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}, uses: &uses{}, reach: usualReach}
 	s.batches = newTogether(batchLanes, batchSize, batchTime, s.batch, (*creation).claims)
 	s.lookups = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
+	s.pages = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
 	s.bearers = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
 	return s, nil
 }
@@ -59,6 +61,7 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 func (s *Store) Close() error {
 	s.batches.close()
 	s.lookups.close()
+	s.pages.close()
 	s.bearers.close()
 	return s.db.Close()
 }
