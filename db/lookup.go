@@ -9,16 +9,16 @@ import (
 	"imagerequests/db/safedriver"
 )
 
-// Prepared reads that come while others of their kind are under way share the next round trip. What finds little by an id or a secret costs
-// no more than the round trip: the server and Postgres are woken once for all of them. And who asks what another one there asks, for the
-// page that all of them look at, is told what that one is told: rows that nobody had read when they asked.
+// Lookups by id or secret that come while others are under way share the next round trip, which costs as much as they do: the
+// server and Postgres are woken once for all of them. Those who ask for the same, be it a page that everybody looks at while each connection
+// is taken, are told the same: nobody had read it yet when they asked.
 const (
 	lookupSize = 32              // in one round trip
 	lookupTime = 2 * time.Second // for one: what takes longer is held up by something, and each is made alone
 )
 
-// lookupLanes keep as many of Postgres's processes at work as this program has processors, and leave a quarter of all connections for all
-// else: lookups, pages and tokens have lanes of their own.
+// lookupLanes keep as many of Postgres's processes at work as this program has processors, and leave half of all connections for all
+// else: tokens have lanes of their own.
 func lookupLanes() int { return min(runtime.GOMAXPROCS(0), Connections/4) }
 
 // lookup is a prepared read on its way.
@@ -29,7 +29,7 @@ type lookup struct {
 	err   error
 }
 
-// asks tells whether it is answered by what answers the other.
+// asks tells whether it asks the same as the other.
 func (l *lookup) asks(other *lookup) bool {
 	return l.query == other.query && slices.Equal(l.args, other.args)
 }

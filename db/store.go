@@ -33,7 +33,7 @@ type Store struct {
 	hot     *hot
 	batches *together[*creation] // shared, as all of this, by the stores that read only some columns
 	lookups *together[*lookup]   // of requests and versions by ids
-	pages   *together[*lookup]   // of the lists that nearly everybody asks for, and their counts
+	pages   *together[*lookup]   // of the lists that nearly everybody asks for, and their counts: each with those who ask the same
 	bearers *together[*lookup]   // of tokens, which nothing that holds up the others holds up
 	uses    *uses
 	columns *Columns // what its reads fill; nil: all
@@ -50,10 +50,12 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	pool.SetMaxOpenConns(Connections)
 	pool.SetMaxIdleConns(Connections) // fewer idle ones would be closed and opened again all the time
 	s := &Store{db: bun.NewDB(pool, pgdialect.New()), cfg: cfg, log: log, now: time.Now, hot: &hot{}, uses: &uses{}, reach: usualReach}
-	s.batches = newTogether(batchLanes, batchSize, batchTime, s.batch, (*creation).claims)
-	s.lookups = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
-	s.pages = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
-	s.bearers = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll, nil)
+	s.batches = newTogether(batchLanes, batchSize, batchTime, s.batch)
+	s.batches.claims = (*creation).claims
+	s.lookups = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll)
+	s.bearers = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll)
+	s.pages = newTogether(Connections, lookupSize, lookupTime, s.lookUpAll)
+	s.pages.same = (*lookup).asks
 	return s, nil
 }
 

@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// together carries out what comes at once in few groups, so that what a group costs is paid once for all in it. What finds a
-// lane free begins at once: nobody waits for company. Those that wait are as many as the doors have calls under way, each with
-// its caller: who leaves is taken out.
+// together carries out what comes at once in few groups, so that what a group costs is paid once for all in it. Who finds a
+// lane free begins at once, with those who wait: nobody waits for company. Those that wait are as many as the doors have calls under
+// way, each with its caller: who leaves is taken out.
 type together[T any] struct {
 	lanes  int           // in which groups are carried out
 	size   int           // of a group, at most
 	time   time.Duration // for a group; no caller's deadline holds for all of it
 	run    func(context.Context, []T)
-	claims func(T) []any // what none may have beside another that is under way; nil: nothing
+	claims func(T) []any   // what none may have beside another that is under way; nil: nothing
+	same   func(T, T) bool // whether two may be in one group; nil: any
 
 	life context.Context // ends when the store closes
 	end  context.CancelFunc
@@ -45,14 +46,14 @@ type group[T any] struct {
 	stop    context.CancelFunc
 }
 
-func newTogether[T any](lanes, size int, most time.Duration, run func(context.Context, []T), claims func(T) []any) *together[T] {
-	t := &together[T]{lanes: lanes, size: size, time: most, run: run, claims: claims, held: map[any]bool{}}
+func newTogether[T any](lanes, size int, most time.Duration, run func(context.Context, []T)) *together[T] {
+	t := &together[T]{lanes: lanes, size: size, time: most, run: run, held: map[any]bool{}}
 	t.life, t.end = context.WithCancel(context.Background())
 	return t
 }
 
 // do returns when what was carried out, or when the context has ended: with its error, unless the group came first. A group
-// that was begun goes on without a caller, and ends when the last has left.
+// that was begun goes on without a caller, and ends when the last has left. It is carried out by the first of them, who so stays to its end.
 func (t *together[T]) do(ctx context.Context, what T) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -64,16 +65,24 @@ func (t *together[T]) do(ctx context.Context, what T) error {
 		return t.life.Err()
 	}
 	t.waiting = append(t.waiting, m)
-	if t.taken < t.lanes {
+	free := t.taken < t.lanes
+	if free {
 		t.taken++
-		t.work.Go(t.lane)
+		t.work.Add(1)
 	}
 	t.mu.Unlock()
+	stay := context.AfterFunc(ctx, func() { t.leave(m) })
+	if free {
+		if t.round() {
+			t.work.Go(t.lane)
+		}
+		t.work.Done()
+	}
 	select {
 	case <-m.done:
+		stay()
 		return m.err
 	case <-ctx.Done():
-		t.leave(m)
 		return ctx.Err()
 	}
 }
@@ -93,18 +102,21 @@ func (t *together[T]) leave(m *member[T]) {
 
 // lane carries out groups until nobody waits for it.
 func (t *together[T]) lane() {
-	for {
-		runtime.Gosched() // who is about to come, comes along
-		ctx, stop := context.WithTimeout(t.life, t.time)
-		next := t.next(stop)
-		if next == nil {
-			stop()
-			return
-		}
-		t.carryOut(ctx, next.members)
-		stop()
-		t.release(next)
+	for t.round() {
 	}
+}
+
+// round carries out a group, and tells whether the lane goes on.
+func (t *together[T]) round() bool {
+	runtime.Gosched() // who is about to come, comes along
+	ctx, stop := context.WithTimeout(t.life, t.time)
+	defer stop()
+	next := t.next(stop)
+	if next == nil {
+		return false
+	}
+	t.carryOut(ctx, next.members)
+	return t.release(next)
 }
 
 // carryOut lets each of a group know that it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
@@ -131,7 +143,7 @@ func (t *together[T]) next(stop context.CancelFunc) *group[T] {
 	defer t.mu.Unlock()
 	next := &group[T]{stop: stop}
 	t.waiting = slices.DeleteFunc(t.waiting, func(m *member[T]) bool {
-		takes := len(next.members) < t.size && !slices.ContainsFunc(t.claimed(m), func(claim any) bool { return t.held[claim] })
+		takes := len(next.members) < t.size && t.joins(next, m) && !slices.ContainsFunc(t.claimed(m), func(claim any) bool { return t.held[claim] })
 		if takes {
 			next.members = append(next.members, m)
 			m.group = next
@@ -150,7 +162,8 @@ func (t *together[T]) next(stop context.CancelFunc) *group[T] {
 	return next
 }
 
-func (t *together[T]) release(ended *group[T]) {
+// release gives back what a group had claimed. If nobody waits, the lane has ended.
+func (t *together[T]) release(ended *group[T]) (more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, m := range ended.members {
@@ -158,6 +171,14 @@ func (t *together[T]) release(ended *group[T]) {
 			delete(t.held, claim)
 		}
 	}
+	if more = len(t.waiting) > 0; !more {
+		t.taken--
+	}
+	return more
+}
+
+func (t *together[T]) joins(g *group[T], m *member[T]) bool {
+	return t.same == nil || len(g.members) == 0 || t.same(g.members[0].what, m.what)
 }
 
 func (t *together[T]) claimed(m *member[T]) []any {
