@@ -71,6 +71,11 @@ func (m *metrics) ofDatabase(store *db.Store) {
 	m.Gauge("imagerequests_pool_limit", "Connections that there are at most.", func(_ context.Context, emit telemetry.Emit) { emit(float64(store.Pool().MaxOpenConnections)) })
 	m.Total("imagerequests_pool_waits_total", "How often somebody had to wait for a connection.", func(_ context.Context, emit telemetry.Emit) { emit(float64(store.Pool().WaitCount)) })
 	m.Total("imagerequests_pool_wait_seconds_total", "How long they waited, all together.", func(_ context.Context, emit telemetry.Emit) { emit(store.Pool().WaitDuration.Seconds()) })
+	m.Gauge("imagerequests_waiting", "Calls that wait for a turn at the database which they can share.", func(_ context.Context, emit telemetry.Emit) {
+		for of, n := range store.Waiting() {
+			emit(float64(n), "of", of)
+		}
+	})
 	var mu sync.Mutex
 	var last db.Gauges
 	var lastErr error

@@ -53,6 +53,7 @@ func TestMetrics(t *testing.T) {
 		`imagerequests_feed_lag_seconds`:                                          "0",
 		`imagerequests_leases_expired_total`:                                      "0",
 		`imagerequests_database_up`:                                               "1",
+		`imagerequests_waiting{of="pages"}`:                                       "0",
 		`imagerequests_pool_limit`:                                                "8",
 		`imagerequests_build_info{version="unreleased",go="` + goVersion() + `"}`: "1",
 	} {

@@ -204,7 +204,7 @@ func once(address string, a *ask, all ...known) (body []byte, err error) {
 
 // load lets so many clients ask for a time. What is under way at its end is waited for and counts. Around is called when all
 // are connected and warm, with what does the measuring.
-func load(ctx context.Context, address string, a *ask, known []known, clients int, round time.Duration, around func(func() error) error) (latencies []time.Duration, took time.Duration, err error) {
+func load(ctx context.Context, address string, a *ask, from []known, clients int, round time.Duration, around func(func() error) error) (latencies []time.Duration, took time.Duration, err error) {
 	all := make([]*client, clients)
 	for i := range all {
 		if all[i], err = dial(address, a); err != nil {
@@ -212,24 +212,24 @@ func load(ctx context.Context, address string, a *ask, known []known, clients in
 		}
 		defer func() { _ = all[i].conn.Close() }()
 	}
-	if _, _, err := drive(ctx, all, a, known, round/5); err != nil {
+	if _, _, err := drive(ctx, all, a, from, round/5); err != nil {
 		return nil, 0, err
 	}
 	err = around(func() (err error) {
-		latencies, took, err = drive(ctx, all, a, known, round)
+		latencies, took, err = drive(ctx, all, a, from, round)
 		return err
 	})
 	return latencies, took, err
 }
 
-func drive(ctx context.Context, all []*client, a *ask, known []known, round time.Duration) (latencies []time.Duration, took time.Duration, err error) {
+func drive(ctx context.Context, all []*client, a *ask, from []known, round time.Duration) (latencies []time.Duration, took time.Duration, err error) {
 	each, failed := make([][]time.Duration, len(all)), make([]error, len(all))
 	began := time.Now()
 	var asking sync.WaitGroup
 	for i, c := range all {
 		asking.Go(func() {
 			for before := began; before.Sub(began) < round && ctx.Err() == nil; {
-				if failed[i] = c.do(a, known); failed[i] != nil {
+				if failed[i] = c.do(a, from); failed[i] != nil {
 					return
 				}
 				now := time.Now()

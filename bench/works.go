@@ -125,7 +125,7 @@ func (s *stage) list(name, token string, n int, after, beyond string) *work {
 // anywhere is a page behind one of many places: who asks for it at once with others asks for another one.
 func (s *stage) anywhere() *work {
 	behind := " AND (r.start_date, r.id) < (SELECT start_date, id FROM image_requests WHERE id = " + drawn + ")"
-	return &work{name: otherLists, asks: map[string]*ask{
+	return &work{name: otherLists, least: 1, asks: map[string]*ask{
 		graphQL: newAsk("POST", "/graphql", "", operation(listQuery, map[string]any{"n": 100, "after": knownCursor})),
 	}, sql: s.draw() + pageSQL(behind, 100, 0)}
 }

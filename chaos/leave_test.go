@@ -85,8 +85,8 @@ func (w *world) waiting(t *testing.T) map[int]bool {
 	return pids
 }
 
-// ask reads or writes, through either door, and is not answered. Of five in a row one asks for an image: several at once would share a
-// transaction, and wait as one.
+// ask reads or writes, through either door, and is not answered. Of five in a row each asks for something else: what is the same might wait as
+// one.
 func (w *world) ask(ctx context.Context, token string, n int) {
 	c := newClient(w.balancer.Base(), token, patience)
 	defer c.http.CloseIdleConnections()
@@ -102,7 +102,9 @@ func (w *world) ask(ctx context.Context, token string, n int) {
 	case 1, 6:
 		r, err = c.graphql(ctx, `{ providers { id } }`, nil)
 	case 3, 8:
-		r, err = c.graphql(ctx, `{ imageRequests { totalCount } }`, nil)
+		r, err = c.graphql(ctx, `{ imageRequests(filter: {visibility: PUBLIC}) { totalCount } }`, nil)
+	case 4, 9:
+		r, err = c.graphql(ctx, `{ versions { totalCount } }`, nil)
 	default:
 		r, err = c.do(ctx, http.MethodGet, "/image_requests", "")
 	}

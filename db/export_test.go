@@ -154,11 +154,17 @@ func LookupLanes() int { return lookupLanes() }
 
 const LookupSize = lookupSize
 
+// PageLanes is how many pages are read at once.
+const PageLanes = pageLanes
+
 // CreatesWaiting is how many wait for the next batch.
 func (s *Store) CreatesWaiting() int { return s.batches.count() }
 
-// LookupsWaiting is how many wait for the next round trip, of lookups or of pages.
-func (s *Store) LookupsWaiting() int { return s.lookups.count() + s.pages.count() }
+// LookupsWaiting is how many wait for the next round trip.
+func (s *Store) LookupsWaiting() int { return s.lookups.count() }
+
+// PagesWaiting is how many wait for a lane.
+func (s *Store) PagesWaiting() int { return s.pages.count() }
 
 // LookUpAll carries a prepared read out for each of these arguments, all in one round trip.
 func (s *Store) LookUpAll(ctx context.Context, query string, args ...string) (rows [][]safedriver.Row, errs []error) {
@@ -171,12 +177,6 @@ func (s *Store) LookUpAll(ctx context.Context, query string, args ...string) (ro
 		rows, errs = append(rows, l.rows), append(errs, l.err)
 	}
 	return rows, errs
-}
-
-func (t *together[T]) count() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.waiting)
 }
 
 // LookupTime is what a round trip of lookups may take from now on. Nothing is looked up meanwhile.

@@ -11,6 +11,12 @@ import (
 // Pool is how the store's connections are used.
 func (s *Store) Pool() sql.DBStats { return s.db.Stats() }
 
+// Waiting is how many wait for a turn at the database, by what they wait for: those who share what a turn costs wait here, and not for a
+// connection.
+func (s *Store) Waiting() map[string]int {
+	return map[string]int{"creates": s.batches.count(), "lookups": s.lookups.count(), "pages": s.pages.count(), "tokens": s.bearers.count()}
+}
+
 // Gauges are what an operator watches of the data: numbers, of nobody's requests in particular.
 type Gauges struct {
 	Open    []OpenVersions

@@ -21,6 +21,9 @@ const (
 // else: tokens have lanes of their own.
 func lookupLanes() int { return min(runtime.GOMAXPROCS(0), Connections/4) }
 
+// Pages leave a quarter of all connections for all else, and may take as long as any statement.
+const pageLanes, pageTime = Connections * 3 / 4, batchTime
+
 // lookup is a prepared read on its way.
 type lookup struct {
 	query string

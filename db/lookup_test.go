@@ -82,7 +82,7 @@ func (b bench) fill(t *testing.T, id uuid.UUID) (leave func()) {
 	}
 }
 
-// Lookups and pages that share a round trip answer each what it would be answered alone: requests, versions, nodes, lists and counts of one's own, of
+// Lookups that share a round trip, and pages that share a read, answer each what it would be answered alone: requests, versions, nodes, lists and counts of one's own, of
 // others, and of nobody.
 func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
 	t.Parallel()
@@ -140,7 +140,9 @@ func TestLookupsAtOnceAreAsOneByOne(t *testing.T) {
 		got, _ := all(t.Context(), asked, ask)
 		done <- got
 	}()
-	eventually(t, "many wait", func() bool { return b.LookupsWaiting() >= asked-2*db.LookupLanes()*db.LookupSize })
+	eventually(t, "many wait", func() bool { // three of five are lookups
+		return b.LookupsWaiting() >= asked*3/5-db.LookupLanes()*db.LookupSize && b.PagesWaiting() > 0
+	})
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +168,40 @@ func TestWhoAsksTheSame(t *testing.T) {
 	if _, errs := b.LookUpAll(t.Context(), "SELECT 1/$1::int", "0", "0"); errs[0] == nil || errs[1] == nil {
 		t.Error(errs)
 	}
+}
+
+// Pages are read once for those who ask for the same while all lanes are taken: each page by itself.
+func TestSamePagesAreReadOnce(t *testing.T) {
+	t.Parallel()
+	b, lock := closed(t)
+	b.request(t, ann, image())
+	tx := lock()
+	page := func(ctx context.Context, first int) <-chan found {
+		done := make(chan found, 1)
+		go func() {
+			_, err := b.ImageRequests(ctx, ann, imaging.Slice{First: new(first)}, nil, nil)
+			done <- found{err: err}
+		}()
+		return done
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	var lanes, wait []<-chan found
+	for i := range db.PageLanes {
+		lanes = append(lanes, page(ctx, 1+i))
+	}
+	eventually(t, "all lanes are taken", func() bool { return len(b.blocked(t)) == db.PageLanes })
+	for i := range 20 {
+		wait = append(wait, page(t.Context(), 50+i%2))
+	}
+	eventually(t, "they wait", func() bool { return b.PagesWaiting() == len(wait) })
+	leave()
+	for _, lane := range lanes {
+		if f := <-lane; f.err == nil {
+			t.Error("who left is answered")
+		}
+	}
+	eventually(t, "two pages are read, for all of them", func() bool { return b.PagesWaiting() == 0 && len(b.blocked(t)) == 2 })
+	freed(t, tx, wait...)
 }
 
 // A round trip goes on for those who stay, and ends when the last has left.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -34,7 +35,7 @@ type Store struct {
 	batches *together[*creation] // shared, as all of this, by the stores that read only some columns
 	lookups *together[*lookup]   // of requests and versions by ids
 	pages   *together[*lookup]   // of the lists that nearly everybody asks for, and their counts: each with those who ask the same
-	bearers *together[*lookup]   // of tokens, which nothing that holds up the others holds up
+	bearers *together[*lookup]   // of tokens: what holds up lookups of requests does not hold up these
 	uses    *uses
 	columns *Columns // what its reads fill; nil: all
 	reach   reach
@@ -54,8 +55,11 @@ func Open(cfg safedriver.Config, log *slog.Logger) (*Store, error) {
 	s.batches.claims = (*creation).claims
 	s.lookups = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll)
 	s.bearers = newTogether(lookupLanes(), lookupSize, lookupTime, s.lookUpAll)
-	s.pages = newTogether(Connections, lookupSize, lookupTime, s.lookUpAll)
+	s.pages = newTogether(pageLanes, math.MaxInt, pageTime, s.lookUpAll)
 	s.pages.same = (*lookup).asks
+	for _, reads := range []*together[*lookup]{s.lookups, s.bearers, s.pages} {
+		reads.byCaller = true
+	}
 	return s, nil
 }
 

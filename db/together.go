@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// together carries out what comes at once in few groups, so that what a group costs is paid once for all in it. Who finds a
-// lane free begins at once, with those who wait: nobody waits for company. Those that wait are as many as the doors have calls under
-// way, each with its caller: who leaves is taken out.
+// together carries out what comes at once in few groups, so that what a group costs is paid once for all in it. What finds a
+// lane free begins at once: nobody waits for company. Those that wait are as many as the doors have calls under way, each with
+// its caller: who leaves is taken out.
 type together[T any] struct {
-	lanes  int           // in which groups are carried out
-	size   int           // of a group, at most
-	time   time.Duration // for a group; no caller's deadline holds for all of it
-	run    func(context.Context, []T)
-	claims func(T) []any   // what none may have beside another that is under way; nil: nothing
-	same   func(T, T) bool // whether two may be in one group; nil: any
+	lanes    int           // in which groups are carried out
+	size     int           // of a group, at most
+	time     time.Duration // for a group; no caller's deadline holds for all of it
+	run      func(context.Context, []T)
+	claims   func(T) []any   // what none may have beside another that is under way; nil: nothing
+	same     func(T, T) bool // whether two may be in one group; nil: any
+	byCaller bool            // who finds a lane free begins in it alone, which wakes nobody else; not with claims
 
 	life context.Context // ends when the store closes
 	end  context.CancelFunc
@@ -43,6 +44,7 @@ type member[T any] struct {
 type group[T any] struct {
 	members []*member[T]
 	callers int // who have not left
+	ctx     context.Context
 	stop    context.CancelFunc
 }
 
@@ -53,7 +55,7 @@ func newTogether[T any](lanes, size int, most time.Duration, run func(context.Co
 }
 
 // do returns when what was carried out, or when the context has ended: with its error, unless the group came first. A group
-// that was begun goes on without a caller, and ends when the last has left. It is carried out by the first of them, who so stays to its end.
+// that was begun goes on without a caller, and ends when the last has left.
 func (t *together[T]) do(ctx context.Context, what T) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -65,25 +67,35 @@ func (t *together[T]) do(ctx context.Context, what T) error {
 		return t.life.Err()
 	}
 	t.waiting = append(t.waiting, m)
-	free := t.taken < t.lanes
-	if free {
+	var own *group[T]
+	switch free := t.taken < t.lanes; {
+	case free && t.byCaller:
 		t.taken++
 		t.work.Add(1)
+		own = t.next() // of this one alone: nobody waits while a lane is free
+	case free:
+		t.taken++
+		t.work.Go(t.lane)
 	}
 	t.mu.Unlock()
-	stay := context.AfterFunc(ctx, func() { t.leave(m) })
-	if free {
-		if t.round() {
-			t.work.Go(t.lane)
-		}
-		t.work.Done()
+	defer context.AfterFunc(ctx, func() { t.leave(m) })()
+	if own != nil {
+		t.begin(own)
+		return m.err
 	}
 	select {
 	case <-m.done:
-		stay()
 		return m.err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// begin carries out the first group of a lane, which goes on for those who wait by then.
+func (t *together[T]) begin(own *group[T]) {
+	defer t.work.Done()
+	if t.carryOut(own); t.release(own) {
+		t.work.Go(t.lane)
 	}
 }
 
@@ -102,46 +114,42 @@ func (t *together[T]) leave(m *member[T]) {
 
 // lane carries out groups until nobody waits for it.
 func (t *together[T]) lane() {
-	for t.round() {
+	for more := true; more; {
+		runtime.Gosched() // who is about to come, comes along
+		t.mu.Lock()
+		next := t.next()
+		t.mu.Unlock()
+		if next == nil {
+			return
+		}
+		t.carryOut(next)
+		more = t.release(next)
 	}
 }
 
-// round carries out a group, and tells whether the lane goes on.
-func (t *together[T]) round() bool {
-	runtime.Gosched() // who is about to come, comes along
-	ctx, stop := context.WithTimeout(t.life, t.time)
-	defer stop()
-	next := t.next(stop)
-	if next == nil {
-		return false
-	}
-	t.carryOut(ctx, next.members)
-	return t.release(next)
-}
-
-// carryOut lets each of a group know that it ended, also if that was by a panic: no caller's recovery reaches this goroutine.
-func (t *together[T]) carryOut(ctx context.Context, members []*member[T]) {
-	all := make([]T, len(members))
-	for i, m := range members {
+// carryOut lets each of a group know that it ended, also if that was by a panic, which concerns them all.
+func (t *together[T]) carryOut(g *group[T]) {
+	defer g.stop()
+	all := make([]T, len(g.members))
+	for i, m := range g.members {
 		all[i] = m.what
 	}
 	defer func() {
 		cause := recover()
-		for _, m := range members {
+		for _, m := range g.members {
 			if cause != nil {
 				m.err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
 			}
 			close(m.done)
 		}
 	}()
-	t.run(ctx, all)
+	t.run(g.ctx, all)
 }
 
-// next takes those that wait, or nil: then the lane has ended. What shares a claim with what is under way waits for that.
-func (t *together[T]) next(stop context.CancelFunc) *group[T] {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	next := &group[T]{stop: stop}
+// next takes those that wait, or nil: then the lane has ended. What shares a claim with what is under way waits for that. The caller
+// holds the lock.
+func (t *together[T]) next() *group[T] {
+	next := &group[T]{}
 	t.waiting = slices.DeleteFunc(t.waiting, func(m *member[T]) bool {
 		takes := len(next.members) < t.size && t.joins(next, m) && !slices.ContainsFunc(t.claimed(m), func(claim any) bool { return t.held[claim] })
 		if takes {
@@ -159,6 +167,7 @@ func (t *together[T]) next(stop context.CancelFunc) *group[T] {
 			t.held[claim] = true
 		}
 	}
+	next.ctx, next.stop = context.WithTimeout(t.life, t.time)
 	return next
 }
 
@@ -186,6 +195,13 @@ func (t *together[T]) claimed(m *member[T]) []any {
 		return nil
 	}
 	return t.claims(m.what)
+}
+
+// count is how many wait.
+func (t *together[T]) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.waiting)
 }
 
 // close ends what is under way, and waits for it.

@@ -135,7 +135,7 @@ CREATE TABLE versions (
   failure_detail   text CHECK (char_length(failure_detail) <= 65536),
   failure_retryable boolean,
 
-  UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id), -- by which the versions of many requests are put into an order
+  UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id), -- the places that versions have in lists, read without the table
   CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version),
   CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias),
   CONSTRAINT versions_alias_is_the_id_until_the_image_exists CHECK (status = 'COMPLETED' OR alias = id::text),
@@ -189,7 +189,7 @@ COMMENT ON COLUMN versions.failure_detail IS 'For staff.';
 CREATE UNIQUE INDEX versions_one_open_per_instance ON versions (instance) WHERE status IN ('PENDING', 'NEEDS_INFO', 'APPROVED', 'IMAGING');
 CREATE INDEX versions_by_start_date ON versions (start_date, id);
 CREATE INDEX versions_in_queue ON versions (status, provider_id, start_date, id);
--- What follows each other by name lies anywhere in the table: these have what most filters, and who sees what, are told by.
+-- Those that INCLUDE have what most filters, and who sees what, are told by: what follows each other by name lies anywhere in the table.
 CREATE INDEX versions_by_name ON versions (name, id) INCLUDE (image_request_id, visibility, status, provider_id, start_date, end_date);
 CREATE INDEX versions_by_status ON versions (status, start_date, id);
 CREATE INDEX versions_by_status_and_name ON versions (status, name, id);
