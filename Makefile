@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 GO    ?= go
-FUZZ  ?= 20s
+FUZZ  ?= 10s
 BENCH ?= $(or $(TMPDIR),/tmp)/imagerequests-bench
 
 .PHONY: help run build test check generate generated lint go-test fuzz fuzz-long access mutants majors conformance chaos load leases streams plans lists bench bench-quick bench-check schema released clean

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs each fuzz target for the time given (20s), two at once for each processor: many wait for a database. A crash is kept by Go under
+# Runs each fuzz target for the time given (10s), two at once for each processor: many wait for a database. A crash is kept by Go under
 # testdata/fuzz, and fails. With "long": each parser for 500,000 executions, and each door, which has a database or connections
 # behind it, for 20 minutes. With a package and a target besides, runs that one.
 set -eu
 cd "$(dirname "$0")/.."
-time=${1:-20s}
+time=${1:-10s}
 if [ $# -eq 3 ]; then
 	if [ "$time" = long ]; then
 		case "$3" in
