@@ -176,32 +176,51 @@ func TestSamePagesAreReadOnce(t *testing.T) {
 	b, lock := closed(t)
 	b.request(t, ann, image())
 	tx := lock()
-	page := func(ctx context.Context, first int) <-chan found {
-		done := make(chan found, 1)
-		go func() {
-			_, err := b.ImageRequests(ctx, ann, imaging.Slice{First: new(first)}, nil, nil)
-			done <- found{err: err}
-		}()
-		return done
-	}
 	ctx, leave := context.WithCancel(t.Context())
 	var lanes, wait []<-chan found
 	for i := range db.PageLanes {
-		lanes = append(lanes, page(ctx, 1+i))
+		lanes = append(lanes, b.page(ctx, 1+i))
 	}
 	eventually(t, "all lanes are taken", func() bool { return len(b.blocked(t)) == db.PageLanes })
 	for i := range 20 {
-		wait = append(wait, page(t.Context(), 50+i%2))
+		wait = append(wait, b.page(t.Context(), 50+i%2))
 	}
 	eventually(t, "they wait", func() bool { return b.PagesWaiting() == len(wait) })
+	gone, goes := context.WithCancel(t.Context())
+	var many []<-chan found
+	for range 200 {
+		many = append(many, b.page(gone, 50))
+	}
+	eventually(t, "many more wait", func() bool { return b.PagesWaiting() == len(wait)+len(many) })
+	goes()
+	left(t, many)
+	if n := b.PagesWaiting(); n != len(wait) {
+		t.Errorf("%d wait, where %d have not left", n, len(wait))
+	}
 	leave()
-	for _, lane := range lanes {
-		if f := <-lane; f.err == nil {
+	left(t, lanes)
+	eventually(t, "two pages are read, for all of them", func() bool { return b.PagesWaiting() == 0 && len(b.blocked(t)) == 2 })
+	freed(t, tx, wait...)
+}
+
+// page asks for the first so many.
+func (b bench) page(ctx context.Context, first int) <-chan found {
+	done := make(chan found, 1)
+	go func() {
+		_, err := b.ImageRequests(ctx, ann, imaging.Slice{First: new(first)}, nil, nil)
+		done <- found{err: err}
+	}()
+	return done
+}
+
+// left waits until each is told that they have left.
+func left(t *testing.T, all []<-chan found) {
+	t.Helper()
+	for _, one := range all {
+		if f := <-one; f.err == nil {
 			t.Error("who left is answered")
 		}
 	}
-	eventually(t, "two pages are read, for all of them", func() bool { return b.PagesWaiting() == 0 && len(b.blocked(t)) == 2 })
-	freed(t, tx, wait...)
 }
 
 // A round trip goes on for those who stay, and ends when the last has left.

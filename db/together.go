@@ -78,8 +78,8 @@ func (t *together[T]) do(ctx context.Context, what T) error {
 		t.work.Go(t.lane)
 	}
 	t.mu.Unlock()
-	defer context.AfterFunc(ctx, func() { t.leave(m) })()
 	if own != nil {
+		defer context.AfterFunc(ctx, func() { t.leave(m) })()
 		t.begin(own)
 		return m.err
 	}
@@ -87,6 +87,7 @@ func (t *together[T]) do(ctx context.Context, what T) error {
 	case <-m.done:
 		return m.err
 	case <-ctx.Done():
+		t.leave(m)
 		return ctx.Err()
 	}
 }
