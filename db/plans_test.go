@@ -276,7 +276,7 @@ func (l *library) readings(t *testing.T) []reading {
 	if *allLists {
 		return append(draw(single, len(single)), draw(double, 2000)...)
 	}
-	return append(draw(single, 400), draw(double, 400)...)
+	return append(draw(single, 600), draw(double, 600)...)
 }
 
 // append adds the lists with a filter: in each order, from each place, for each reader.

@@ -452,10 +452,10 @@ ALTER TABLE ONLY public.versions
     ADD CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias);
 
 ALTER TABLE ONLY public.versions
-    ADD CONSTRAINT versions_image_request_id_ordinal_start_date_status_id_key UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id);
+    ADD CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version);
 
 ALTER TABLE ONLY public.versions
-    ADD CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version);
+    ADD CONSTRAINT versions_ordinal_key UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id);
 
 ALTER TABLE ONLY public.versions
     ADD CONSTRAINT versions_pkey PRIMARY KEY (id);

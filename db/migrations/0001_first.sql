@@ -135,7 +135,7 @@ CREATE TABLE versions (
   failure_detail   text CHECK (char_length(failure_detail) <= 65536),
   failure_retryable boolean,
 
-  UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id), -- the places that versions have in lists, read without the table
+  CONSTRAINT versions_ordinal_key UNIQUE (image_request_id, ordinal) INCLUDE (start_date, status, id), -- the places that versions have in lists, read without the table
   CONSTRAINT versions_label_is_unique UNIQUE (image_request_id, version),
   CONSTRAINT versions_alias_is_unique UNIQUE (provider_id, alias),
   CONSTRAINT versions_alias_is_the_id_until_the_image_exists CHECK (status = 'COMPLETED' OR alias = id::text),
