@@ -10,8 +10,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,8 +26,12 @@ import (
 var (
 	//go:embed prepare.sql
 	prepareSQL string
+	//go:embed before.sql
+	beforeSQL string
 	//go:embed load.sql
 	loadSQL string
+	//go:embed after.sql
+	afterSQL string
 )
 
 // chunk is how many image requests are loaded in one transaction.
@@ -113,7 +120,7 @@ func (c *cluster) database(ctx context.Context, size int) (string, error) {
 	for _, step := range steps {
 		made.Write(step.Checksum[:])
 	}
-	_, _ = io.WriteString(made, prepareSQL+loadSQL)
+	_, _ = io.WriteString(made, prepareSQL+beforeSQL+loadSQL+afterSQL)
 	template := fmt.Sprintf("%s_%x", name, made.Sum(nil)[:6])
 	conn, err := c.connect(ctx, "postgres")
 	if err != nil {
@@ -168,30 +175,34 @@ func (c *cluster) load(ctx context.Context, name string, size int) error {
 	script := func(text string) error {
 		return conn.PgConn().Exec(ctx, text).Close()
 	}
-	if err := script(prepareSQL + "SET synchronous_commit = off; SET jit = off; SET maintenance_work_mem = '512MB'"); err != nil {
-		return err
-	}
-	// Indexes are quicker made of all rows at once.
-	rows, _ := conn.Query(ctx, "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text IN ('image_requests', 'versions', 'events') AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)")
+	// Indexes are quicker made of all rows at once, that of all texts the slowest.
+	rows, _ := conn.Query(ctx, "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text IN ('image_requests', 'versions', 'events') AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid) ORDER BY pg_get_indexdef(indexrelid) LIKE '%trgm%' DESC, name")
 	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Definition string }])
 	if err != nil {
 		return err
 	}
+	var chunks, definitions []string
 	for _, i := range indexes {
 		if err := script("DROP INDEX " + i.Name); err != nil {
 			return err
 		}
+		definitions = append(definitions, i.Definition)
 	}
 	for from := 1; from <= size; from += chunk {
 		span := strings.NewReplacer(":from", strconv.Itoa(from), ":total", strconv.Itoa(size), ":to", strconv.Itoa(min(from+chunk-1, size)))
-		if err := script(span.Replace(loadSQL)); err != nil {
-			return err
-		}
+		chunks = append(chunks, span.Replace(loadSQL))
 	}
-	for _, i := range indexes {
-		if err := script(i.Definition); err != nil {
-			return err
-		}
+	if err := script(beforeSQL); err != nil {
+		return err
+	}
+	if err := c.atOnce(ctx, name, "chunks of rows", chunks); err != nil {
+		return err
+	}
+	if err := c.atOnce(ctx, name, "indexes", definitions); err != nil {
+		return err
+	}
+	if err := script(afterSQL); err != nil {
+		return err
 	}
 	// what pgbench picks one of, which knows no texts
 	err = script("CREATE SCHEMA bench; CREATE TABLE bench.ids AS SELECT row_number() OVER ()::int AS n, id FROM (SELECT id FROM image_requests WHERE visibility = 'PUBLIC' ORDER BY md5(id::text) LIMIT 10000) AS picked;" +
@@ -201,4 +212,36 @@ func (c *cluster) load(ctx context.Context, name string, size int) error {
 	}
 	_, _ = fmt.Fprintf(c.log, "loaded in %v\n", time.Since(began).Round(time.Second/10))
 	return err
+}
+
+// atOnce carries out scripts over a connection for each processor, one after the other as they are free, and tells how far it is.
+func (c *cluster) atOnce(ctx context.Context, database, what string, scripts []string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	began := time.Now()
+	var next, done atomic.Int64
+	var all sync.WaitGroup
+	carryOut := func() error {
+		conn, err := c.connect(ctx, database)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		err = conn.PgConn().Exec(ctx, prepareSQL+"SET synchronous_commit = off; SET jit = off; SET maintenance_work_mem = '512MB'").Close()
+		for i := next.Add(1); err == nil && i <= int64(len(scripts)); i = next.Add(1) {
+			if err = conn.PgConn().Exec(ctx, scripts[i-1]).Close(); err == nil && done.Add(1)%20 == 0 {
+				_, _ = fmt.Fprintf(c.log, "%d of %d %s in %v\n", done.Load(), len(scripts), what, time.Since(began).Round(time.Second))
+			}
+		}
+		return err
+	}
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			if err := carryOut(); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
 }

@@ -1,12 +1,6 @@
 -- A chunk of made-up image requests, from number :from to number :to of :total, with their versions and events. Statements
 -- of many rows, so that whatever keeps books beside the tables does so. The same numbers make the same rows.
-
--- Most of the time would go into looking up, for each row, the rows that it refers to.
 BEGIN;
-ALTER TABLE image_requests DISABLE TRIGGER ALL, ENABLE TRIGGER USER;
-ALTER TABLE versions DISABLE TRIGGER ALL, ENABLE TRIGGER USER;
-ALTER TABLE events DISABLE TRIGGER ALL;
-
 CREATE TEMP TABLE made ON COMMIT DROP AS
 WITH drawn AS (
   SELECT n, md5(n::text) AS sum, timestamptz '2023-07-01Z' + interval '1095 days' * (n::float8 / :total) AS start_date,
@@ -73,8 +67,4 @@ UNION ALL
 SELECT pg_current_xact_id()::text::bigint, id, NULL, revision, start_date + interval '30 days', created_by, 'EDITED', NULL, NULL, '{"endDate": {"from": null, "to": "2024-01-01T00:00:00Z"}}'
 FROM made WHERE retired
 ORDER BY 2, 4;
-
-ALTER TABLE image_requests ENABLE TRIGGER ALL;
-ALTER TABLE versions ENABLE TRIGGER ALL;
-ALTER TABLE events ENABLE TRIGGER ALL;
 COMMIT;

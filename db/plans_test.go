@@ -209,26 +209,25 @@ func largeBench(t *testing.T) bench {
 // load fills the tables as the benchmark does, and adds what is rare.
 func (l *library) load(t *testing.T, size int) {
 	t.Helper()
-	prepare, err := os.ReadFile("../bench/prepare.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	load, err := os.ReadFile("../bench/load.sql")
-	if err != nil {
-		t.Fatal(err)
+	script := func(name string) string {
+		text, err := os.ReadFile("../bench/" + name + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.NewReplacer("BEGIN;", "", "COMMIT;", "").Replace(string(text)) // each has a transaction of its own here
 	}
 	// Indexes are quicker made of all rows at once.
 	const indexes = ` FROM pg_index WHERE indrelid::regclass::text IN ('image_requests', 'versions', 'events') AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)`
 	drop := one[string](t, l.sql, "SELECT string_agg('DROP INDEX ' || indexrelid::regclass, '; ')"+indexes)
 	create := one[string](t, l.sql, "SELECT string_agg(pg_get_indexdef(indexrelid), '; ')"+indexes)
 	const chunk = 20_000
-	all := []string{string(prepare), drop}
+	all := []string{script("prepare"), script("before"), drop}
 	for from := 1; from <= size; from += chunk {
-		text := strings.NewReplacer("BEGIN;", "", "COMMIT;", "").Replace(string(load)) // it has a transaction of its own here
-		all = append(all, strings.NewReplacer(":from", strconv.Itoa(from), ":total", strconv.Itoa(size), ":to", strconv.Itoa(min(from+chunk-1, size))).Replace(text))
+		span := strings.NewReplacer(":from", strconv.Itoa(from), ":total", strconv.Itoa(size), ":to", strconv.Itoa(min(from+chunk-1, size)))
+		all = append(all, span.Replace(script("load")))
 	}
 	all = append(all, "UPDATE image_requests SET tags = tags || '{rare}' WHERE instance IN (SELECT md5(n * 999 || ' 1')::uuid FROM generate_series(1, 30) AS n)")
-	all = append(all, strings.Split(create, "; ")...)
+	all = append(append(all, strings.Split(create, "; ")...), script("after"))
 	for _, text := range all {
 		tx, err := l.BeginTx(t.Context(), nil)
 		if err != nil {

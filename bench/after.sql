@@ -1,0 +1,4 @@
+-- After load.sql, once.
+ALTER TABLE image_requests ENABLE TRIGGER ALL;
+ALTER TABLE versions ENABLE TRIGGER ALL;
+ALTER TABLE events ENABLE TRIGGER ALL;
