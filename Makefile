@@ -67,8 +67,8 @@ leases: postgres ## the proof of leases at its full length, some minutes; docs/l
 streams: postgres ## a thousand subscribers for a minute; docs/streams.md has the figures
 	$(GO) test -count=1 -timeout 20m -v -run 'TestThousandSubscribers$$' ./graph -streams.full
 
-plans: ## a million random documents, answered by plans and by gqlgen, more than half an hour
-	$(GO) test -count=1 -timeout 60m -v -run 'TestPlans$$' ./graph/plan -plans.documents 1000000
+plans: ## a million random documents, answered by plans and by gqlgen, about an hour; docs/performance.md has the figures
+	$(GO) test -count=1 -timeout 3h -v -run 'TestPlans$$' ./graph/plan -plans.documents 1000000
 
 lists: postgres ## read each list that the schema offers at a million image requests, a quarter of an hour; docs/performance.md has the figures
 	$(GO) test -count=1 -timeout 60m -v -run 'TestNoListIsReadByItsTable$$' ./db -lists.full

@@ -15,7 +15,10 @@ import (
 	"imagerequests/graph/plan/plantest"
 )
 
-var documents = flag.Int("plans.documents", 1000, "how many random documents TestPlans sends")
+var (
+	documents = flag.Int("plans.documents", 1000, "how many random documents TestPlans sends")
+	drawnBy   = flag.Uint64("plans.seed", uint64(time.Now().UnixNano()), "seed that TestPlans draws them by: the same ones on as many processors")
+)
 
 var roots = plantest.Roots{
 	"imageRequest":  {`(id: "813557f2-f808-11e3-8ef5-b2227cce2b54")`, `(id: $id)`},
@@ -83,8 +86,7 @@ func FuzzPlans(f *testing.F) {
 func TestPlans(t *testing.T) {
 	t.Parallel()
 	workers := min(runtime.GOMAXPROCS(0), 2)
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	t.Logf("seed %d", *drawnBy)
 	var all struct {
 		sync.Mutex
 		valid, planned int
@@ -93,7 +95,7 @@ func TestPlans(t *testing.T) {
 	for worker := range workers {
 		wg.Go(func() {
 			var state [32]byte
-			binary.LittleEndian.PutUint64(state[:], seed+uint64(worker))
+			binary.LittleEndian.PutUint64(state[:], *drawnBy+uint64(worker))
 			rnd := random{rand.New(rand.NewChaCha8(state))}
 			p := newPair()
 			valid := 0
