@@ -175,30 +175,23 @@ func (c *cluster) load(ctx context.Context, name string, size int) error {
 	script := func(text string) error {
 		return conn.PgConn().Exec(ctx, text).Close()
 	}
-	// Indexes are quicker made of all rows at once, that of all texts the slowest.
-	rows, _ := conn.Query(ctx, "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid::regclass::text IN ('image_requests', 'versions', 'events') AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid) ORDER BY pg_get_indexdef(indexrelid) LIKE '%trgm%' DESC, name")
-	indexes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct{ Name, Definition string }])
-	if err != nil {
+	if err := script(beforeSQL); err != nil {
 		return err
 	}
-	var chunks, definitions []string
-	for _, i := range indexes {
-		if err := script("DROP INDEX " + i.Name); err != nil {
-			return err
-		}
-		definitions = append(definitions, i.Definition)
-	}
+	var chunks []string
 	for from := 1; from <= size; from += chunk {
 		span := strings.NewReplacer(":from", strconv.Itoa(from), ":total", strconv.Itoa(size), ":to", strconv.Itoa(min(from+chunk-1, size)))
 		chunks = append(chunks, span.Replace(loadSQL))
 	}
-	if err := script(beforeSQL); err != nil {
+	if err := c.atOnce(ctx, name, "chunks of rows", prepareSQL+"SET synchronous_commit = off; SET jit = off", chunks); err != nil {
 		return err
 	}
-	if err := c.atOnce(ctx, name, "chunks of rows", chunks); err != nil {
+	rows, _ := conn.Query(ctx, "SELECT definition FROM dropped ORDER BY definition LIKE '%trgm%' DESC, name") // that of all texts takes longest
+	indexes, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
 		return err
 	}
-	if err := c.atOnce(ctx, name, "indexes", definitions); err != nil {
+	if err := c.atOnce(ctx, name, "indexes", "SET maintenance_work_mem = '512MB'", indexes); err != nil {
 		return err
 	}
 	if err := script(afterSQL); err != nil {
@@ -214,8 +207,8 @@ func (c *cluster) load(ctx context.Context, name string, size int) error {
 	return err
 }
 
-// atOnce carries out scripts over a connection for each processor, one after the other as they are free, and tells how far it is.
-func (c *cluster) atOnce(ctx context.Context, database, what string, scripts []string) error {
+// atOnce carries out scripts over a connection for each processor, each of which begins with first, and tells how far it is.
+func (c *cluster) atOnce(ctx context.Context, database, what, first string, scripts []string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	began := time.Now()
@@ -227,10 +220,13 @@ func (c *cluster) atOnce(ctx context.Context, database, what string, scripts []s
 			return err
 		}
 		defer func() { _ = conn.Close(ctx) }()
-		err = conn.PgConn().Exec(ctx, prepareSQL+"SET synchronous_commit = off; SET jit = off; SET maintenance_work_mem = '512MB'").Close()
+		err = conn.PgConn().Exec(ctx, first).Close()
 		for i := next.Add(1); err == nil && i <= int64(len(scripts)); i = next.Add(1) {
-			if err = conn.PgConn().Exec(ctx, scripts[i-1]).Close(); err == nil && done.Add(1)%20 == 0 {
-				_, _ = fmt.Fprintf(c.log, "%d of %d %s in %v\n", done.Load(), len(scripts), what, time.Since(began).Round(time.Second))
+			if err = conn.PgConn().Exec(ctx, scripts[i-1]).Close(); err != nil {
+				break
+			}
+			if n := int(done.Add(1)); n%20 == 0 || n == len(scripts) {
+				_, _ = fmt.Fprintf(c.log, "%d of %d %s in %v\n", n, len(scripts), what, time.Since(began).Round(time.Second))
 			}
 		}
 		return err
