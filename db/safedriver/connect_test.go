@@ -71,9 +71,6 @@ func TestFailedConnectClosesSocket(t *testing.T) {
 		t.Fatal("unexpected ", err)
 	}
 	// the way of the listener: the time for logging in ends it
-	cfg.DialTimeout = 300 * time.Millisecond
-	c, err = New(cfg)
-	must(t, err)
 	c.inner.Config().Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := c.dial(ctx, network, addr)
 		kept = nc // out of the garbage collector's hands
@@ -81,6 +78,9 @@ func TestFailedConnectClosesSocket(t *testing.T) {
 	}
 	if _, err := c.inner.Connect(t.Context()); SQLState(err) != "28P01" {
 		t.Error("unexpected ", err)
+	}
+	if !kept.(*socket).login.Reset(0) {
+		t.Error("no timer runs that will end it")
 	}
 }
 
@@ -99,7 +99,7 @@ func refuser(t *testing.T) Config {
 			}
 			lines.Go(func() {
 				defer nc.Close()
-				_ = nc.SetDeadline(time.Now().Add(3 * time.Second))
+				_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
 				_, _ = nc.Read(make([]byte, 1024))
 				fields := "SFATAL\x00VFATAL\x00C28P01\x00Mno entry\x00\x00"
 				_, _ = io.WriteString(nc, "E\x00\x00\x00"+string(rune(len(fields)+4))+fields)
@@ -130,6 +130,24 @@ func TestConnectHasALimit(t *testing.T) {
 	defer cancel()
 	if err := safe(t, cfg).PingContext(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the caller's limit came back as ", err)
+	}
+}
+
+// A caller's deadline is told as such at whatever moment of the connecting it passes.
+func TestDeadlineWhileConnecting(t *testing.T) {
+	t.Parallel()
+	c, err := New(tcpConfig())
+	must(t, err)
+	for i := range 500 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*2*time.Microsecond)
+		cn, err := c.Connect(ctx)
+		cancel()
+		switch {
+		case err == nil:
+			must(t, cn.Close())
+		case !errors.Is(err, context.DeadlineExceeded):
+			t.Errorf("after %d µs it came back as %v", 2*i, err)
+		}
 	}
 }
 

@@ -90,16 +90,17 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
 	defer cancel()
 	cn, err := c.connect(limited)
-	if err == nil && limited.Err() != nil { // it came too late, and may be cut already
+	late := limited.Err()          // asked before ctx, whose end is this one's too
+	if err == nil && late != nil { // it may be cut already
 		cn.drop()
-		err = limited.Err()
+		err = late
 	}
 	switch {
 	case err == nil:
 		return cn, nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("connect to database: %w", ctx.Err())
-	case limited.Err() != nil && SQLState(err) == "":
+	case late != nil && SQLState(err) == "":
 		return nil, fmt.Errorf("connect to database: no answer within %s: %w", c.cfg.DialTimeout, os.ErrDeadlineExceeded)
 	default:
 		return nil, fmt.Errorf("connect to database: %w", err)
@@ -149,6 +150,9 @@ func (c *Connector) dial(ctx context.Context, network, addr string) (net.Conn, e
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	raw, err := d.DialContext(ctx, network, addr)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		<-ctx.Done() // the dialler has a clock of its own, which may be a moment ahead
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,10 +39,10 @@ func TestPreparedRowsOfAnotherCaller(t *testing.T) {
 		stmt, err := open(t, config()).Prepare("SELECT $1::text || pg_sleep($2::float8)::text")
 		must(t, err)
 		t.Cleanup(func() { _ = stmt.Close() })
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // by then it is asked, and far from answered
 		defer cancel()
 		var got string
-		if err := stmt.QueryRowContext(ctx, "first", 0.3).Scan(&got); err == nil {
+		if err := stmt.QueryRowContext(ctx, "first", 4).Scan(&got); err == nil {
 			t.Fatal("the first call was too fast for this test")
 		}
 		if err := stmt.QueryRow("second", 0).Scan(&got); err != nil || got != "second" {
@@ -113,14 +114,8 @@ func TestCancelWithoutDeadline(t *testing.T) {
 	hole(t, func(t *testing.T, open opener) string {
 		db := open(t, config())
 		must(t, db.Ping())
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		mark := fmt.Sprint("cancel ", serial.Add(1))
-		go func() {
-			waitFor(t, "SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%"+mark+"' AND pid <> pg_backend_pid()")
-			cancel()
-		}()
-		if _, err := db.ExecContext(ctx, "SELECT pg_sleep(3) -- "+mark); !errors.Is(err, context.Canceled) {
+		ctx, mark := cancelledOnce(t)
+		if _, err := db.ExecContext(ctx, "SELECT pg_sleep(9) -- "+mark); !errors.Is(err, context.Canceled) {
 			return fmt.Sprint("the cancelled query said ", err)
 		}
 		waitFor(t, "SELECT count(*) = 0 FROM pg_stat_activity WHERE query LIKE '%"+mark+"' AND pid <> pg_backend_pid()")
@@ -132,7 +127,7 @@ func TestDeadline(t *testing.T) {
 	hole(t, func(t *testing.T, open opener) string {
 		db := open(t, config())
 		must(t, db.Ping())
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := db.ExecContext(ctx, "SELECT pg_sleep(3)"); !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Sprintf("a passed deadline came back as %T %v", err, err)
@@ -355,15 +350,30 @@ func usable(db *sql.DB) string {
 // waitFor asks until the answer is true.
 func waitFor(t *testing.T, question string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
 	db := safe(t, config())
-	for yes := false; !yes; {
+	for yes := false; !yes; <-again.C {
 		if err := db.QueryRowContext(ctx, question).Scan(&yes); err != nil {
 			t.Errorf("waiting for %s: %v", question, err)
 			return
 		}
 	}
+}
+
+// cancelledOnce is a context that ends as soon as the server carries out a statement that ends in the mark.
+func cancelledOnce(t *testing.T) (ctx context.Context, mark string) {
+	ctx, cancel := context.WithCancel(t.Context())
+	mark = fmt.Sprint("cancel ", serial.Add(1))
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		waitFor(t, "SELECT count(*) = 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%"+mark+"' AND pid <> pg_backend_pid()")
+		cancel()
+	})
+	t.Cleanup(watching.Wait)
+	return ctx, mark
 }
 
 func must(t *testing.T, err error) {

@@ -33,13 +33,14 @@ func (c *Connector) Listen(ctx context.Context, channel string) (*Listener, erro
 // data then.
 func (l *Listener) Wait(ctx context.Context) error {
 	defer l.c.guard(ctx)()
-	if err := l.c.socket.SetReadDeadline(time.Time{}); err != nil {
-		return err
+	err := l.c.socket.SetReadDeadline(time.Time{})
+	if err == nil {
+		// On an idle connection the server says nothing but notifications, and at its
+		// end why it ends; which of them it is, the next Wait finds out.
+		var buf [4096]byte
+		_, err = l.c.socket.Read(buf[:])
 	}
-	// On an idle connection the server says nothing but notifications, and at its
-	// end why it ends; which of them it is, the next Wait finds out.
-	var buf [4096]byte
-	if _, err := l.c.socket.Read(buf[:]); err != nil {
+	if err != nil {
 		l.c.drop()
 		if ctx.Err() != nil {
 			return ctx.Err()

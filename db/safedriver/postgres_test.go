@@ -57,6 +57,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	stop()
+	_ = os.RemoveAll(server.dir)
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -78,9 +79,6 @@ func startPostgres() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if server.port, err = freePort(); err != nil {
-		return nil, err
-	}
 	if err := errors.Join(os.Chmod(server.dir, 0o755), os.Mkdir(data, 0o700), writeCertificates(server.dir)); err != nil {
 		return nil, err
 	}
@@ -99,10 +97,18 @@ func startPostgres() (stop func(), err error) {
 	if err := os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(hba), 0o600); err != nil {
 		return nil, err
 	}
-	postgres := command(owner, "postgres", "-D", data, "-k", server.dir, "-p", server.port,
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "ssl=on", "-c", "timezone=Asia/Kathmandu",
-		"-c", "ssl_cert_file="+filepath.Join(server.dir, "server.crt"), "-c", "ssl_key_file="+filepath.Join(server.dir, "server.key"))
-	return run(postgres)
+	for range 5 { // between choosing a port and listening on it somebody else may have it
+		if server.port, err = freePort(); err != nil {
+			return nil, err
+		}
+		postgres := command(owner, "postgres", "-D", data, "-k", server.dir, "-p", server.port,
+			"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "ssl=on", "-c", "timezone=Asia/Kathmandu",
+			"-c", "ssl_cert_file="+filepath.Join(server.dir, "server.crt"), "-c", "ssl_key_file="+filepath.Join(server.dir, "server.key"))
+		if stop, err = run(postgres); err == nil {
+			return stop, nil
+		}
+	}
+	return nil, err
 }
 
 // run starts Postgres and returns when its log says that it is ready.
@@ -117,7 +123,6 @@ func run(postgres *exec.Cmd) (stop func(), err error) {
 	stop = func() {
 		_ = postgres.Process.Signal(syscall.SIGQUIT)
 		_ = postgres.Wait()
-		_ = os.RemoveAll(server.dir)
 	}
 	var seen bytes.Buffer
 	lines := bufio.NewScanner(out)

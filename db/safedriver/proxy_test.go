@@ -111,9 +111,7 @@ func TestLostAnswerToCommit(t *testing.T) {
 			if !errors.Is(err, ErrCommitUnknown) || errors.Is(err, driver.ErrBadConn) || SQLState(err) != "" {
 				t.Error("commit said ", err)
 			}
-			if n := count(t, table); n != 1 {
-				t.Error("rows: ", n)
-			}
+			waitFor(t, "SELECT count(*) = 1 FROM "+table) // it may be on its way still
 			if wrong := usable(db); wrong != "" {
 				t.Error(wrong)
 			}
@@ -126,10 +124,9 @@ func TestCommitNotSent(t *testing.T) {
 	db, table := safe(t, tcpConfig()), newTable(t)
 	tx, err := db.Begin()
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = tx.ExecContext(ctx, "INSERT INTO "+table+" SELECT 'x' FROM pg_sleep(5)")
-	if !errors.Is(err, context.DeadlineExceeded) {
+	ctx, mark := cancelledOnce(t)
+	_, err = tx.ExecContext(ctx, "INSERT INTO "+table+" SELECT 'x' FROM pg_sleep(60) -- "+mark)
+	if !errors.Is(err, context.Canceled) {
 		t.Error("insert said ", err)
 	}
 	if err := tx.Commit(); !errors.Is(err, driver.ErrBadConn) || errors.Is(err, ErrCommitUnknown) {
