@@ -13,7 +13,6 @@ import (
 	"github.com/google/uuid"
 
 	"imagerequests/db"
-	"imagerequests/db/dbtest"
 	"imagerequests/imaging"
 )
 
@@ -106,9 +105,7 @@ func TestCreatesAtOnceAreAsOneByOne(t *testing.T) {
 // held is a bench whose provider 1 somebody holds, so that a batch waits for it until release.
 func held(t *testing.T) (b bench, release func()) {
 	t.Helper()
-	cfg := dbtest.Config(t)
-	cfg.ConnParams = map[string]string{"lock_timeout": "5min", "statement_timeout": "5min"} // nothing else ends what waits
-	b = benchOf(t, cfg)
+	b = newBench(t)
 	tx, err := b.sql.Begin()
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,7 @@ func TestHolesAreLogged(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	cfg := dbtest.Config(t)
-	cfg.ConnParams = map[string]string{"lock_timeout": "50ms"}
+	cfg.ConnParams["lock_timeout"] = "50ms"
 	b := bench{dbtest.Open(t, cfg), dbtest.SQL(t, cfg)}
 	execute(t, b.sql, "INSERT INTO providers VALUES (1, 'one', true, false)")
 	id := b.request(t, ann, image()).ImageRequestID
@@ -170,9 +170,7 @@ func TestUnavailable(t *testing.T) {
 	if err := holder.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if err := edit(t.Context()); err != nil {
-		t.Error(err)
-	}
+	eventually(t, "an edit comes to pass", func() bool { return edit(t.Context()) == nil }) // the last one's backend may have the row for a moment
 }
 
 // A database that is not there, or takes the call and says nothing, is UNAVAILABLE for every use case.

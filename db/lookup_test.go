@@ -10,17 +10,14 @@ import (
 	"github.com/google/uuid"
 
 	"imagerequests/db"
-	"imagerequests/db/dbtest"
 	"imagerequests/imaging"
 )
 
 // closed is a bench in which nobody can read image requests once they are locked, until the lock's transaction ends.
 func closed(t *testing.T) (b bench, lock func() *sql.Tx) {
 	t.Helper()
-	cfg := dbtest.Config(t)
-	cfg.ConnParams = map[string]string{"lock_timeout": "5min", "statement_timeout": "5min"} // nothing else ends what waits
-	b = benchOf(t, cfg)
-	b.LookupTime(time.Hour) // likewise
+	b = newBench(t)
+	b.LookupTime(time.Hour) // nothing else ends what waits
 	return b, func() *sql.Tx {
 		t.Helper()
 		tx, err := b.sql.Begin()

@@ -79,7 +79,7 @@ func TestWrappedFailuresAreTriedAgain(t *testing.T) {
 func TestDeadlock(t *testing.T) {
 	t.Parallel()
 	cfg := dbtest.Config(t)
-	cfg.ConnParams = map[string]string{"deadlock_timeout": "10ms"}
+	cfg.ConnParams["deadlock_timeout"] = "10ms"
 	s, pool := dbtest.Open(t, cfg), dbtest.SQL(t, cfg)
 	execute(t, pool, "INSERT INTO providers VALUES (1, 'one', true, true), (2, 'two', true, true)")
 	met := make(chan struct{})

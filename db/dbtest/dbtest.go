@@ -123,7 +123,14 @@ func create(t testing.TB, how string) safedriver.Config {
 			t.Error(err)
 		}
 	})
-	return cluster.server.Config(name)
+	return patient(cluster.server.Config(name))
+}
+
+// patient has limits that no stall of a busy machine comes near: a test of a limit sets its own.
+func patient(cfg safedriver.Config) safedriver.Config {
+	cfg.DialTimeout = time.Minute
+	cfg.ConnParams = map[string]string{"lock_timeout": "5min", "statement_timeout": "5min", "idle_in_transaction_session_timeout": "5min"}
+	return cfg
 }
 
 func start() (err error) {
@@ -138,7 +145,7 @@ func start() (err error) {
 	if cluster.server, err = embedded.Start(ctx, embedded.Options{Dir: cluster.dir, Throwaway: true, MaxConnections: 200, Log: slog.New(slog.DiscardHandler)}); err != nil {
 		return err
 	}
-	connector, err := safedriver.New(cluster.server.Config("postgres"))
+	connector, err := safedriver.New(patient(cluster.server.Config("postgres")))
 	if err != nil {
 		return err
 	}
@@ -146,7 +153,7 @@ func start() (err error) {
 	if _, err := cluster.admin.ExecContext(ctx, "CREATE DATABASE "+template); err != nil {
 		return err
 	}
-	s, err := db.Open(cluster.server.Config(template), slog.New(slog.DiscardHandler))
+	s, err := db.Open(patient(cluster.server.Config(template)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -174,15 +174,16 @@ func TestLastEventID(t *testing.T) {
 // TestStreamLastsLonger than a request may, kept alive while it has nothing to say.
 func TestStreamLastsLonger(t *testing.T) {
 	t.Parallel()
+	const limit = 2 * time.Second
 	h := newHouse(t, func(s *setup) {
 		s.KeepAlive = 20 * time.Millisecond
-		s.server.ReadTimeout, s.server.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+		s.server.ReadTimeout, s.server.WriteTimeout = limit, limit
 	})
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		s := h.stream(method, "subscription { forever }")
 		began := time.Now()
 		s.wants("event: next\ndata: " + `{"data":{"forever":1}}`)
-		for time.Since(began) < time.Second {
+		for time.Since(began) < 3*limit/2 {
 			if b := s.block(); b != ":" {
 				t.Fatalf("%s: after %v: %q", method, time.Since(began), b)
 			}
@@ -234,7 +235,7 @@ func TestStreamOfSlowReader(t *testing.T) {
 	if _, err := io.WriteString(c, "GET /?query=subscription%7Bflood%7D HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the source runs", func() bool { return h.sources.Load() == 1 })
+	eventually(t, "the source runs", func() bool { return h.begun.Load() == 1 })
 	h.quiet()
 }
 

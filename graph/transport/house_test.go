@@ -46,7 +46,8 @@ type house struct {
 	streams *transport.Streams
 
 	admitted atomic.Int32  // operations and connections that asked to be let in
-	sources  atomic.Int32  // subscriptions that run
+	begun    atomic.Int32  // subscriptions so far
+	sources  atomic.Int32  // those that run
 	requests atomic.Int32  // handlers that run
 	stubborn chan struct{} // says when the subscription of this name hears nothing, and makes it hear again
 
@@ -194,6 +195,7 @@ func (h *house) Exec(ctx context.Context) graphql.ResponseHandler {
 func (h *house) subscription(ctx context.Context, field *ast.Field, args map[string]any) graphql.ResponseHandler {
 	switch field.Name {
 	case "stubborn":
+		h.begun.Add(1)
 		h.sources.Add(1)
 		first := true
 		return func(context.Context) *graphql.Response {
@@ -220,10 +222,11 @@ func (h *house) subscription(ctx context.Context, field *ast.Field, args map[str
 			return false
 		}
 	}
+	h.begun.Add(1)
 	h.sources.Add(1)
 	go func() {
-		defer h.sources.Add(-1)
 		defer close(events)
+		defer h.sources.Add(-1)
 		switch field.Name {
 		case "count":
 			from := number(args["after"])

@@ -103,9 +103,9 @@ func TestCloseCodes(t *testing.T) {
 // TestInitInTime: who has signed in is not late.
 func TestInitInTime(t *testing.T) {
 	t.Parallel()
-	timeout := 300 * time.Millisecond
+	timeout := 3 * time.Second
 	socket := newHouse(t, func(s *setup) { s.InitTimeout = timeout }).dial()
-	late := time.After(2 * timeout)
+	late := time.After(timeout + time.Second)
 	socket.init("")
 	<-late
 	socket.subscribe("1", "{ hello }")
@@ -151,9 +151,7 @@ func TestOperations(t *testing.T) {
 		socket.has(`{"id":"g","type":"next","payload":{"errors":[{`, "INTERNAL")
 		socket.wants(`{"id":"g","type":"complete"}`)
 	}
-	if n := h.sources.Load(); n != 1 {
-		t.Errorf("%d sources run, want that of forever alone", n)
-	}
+	eventually(t, "the source of forever alone runs", func() bool { return h.sources.Load() == 1 })
 }
 
 // TestComplete: a client that wants to hear no more ends the operation, and hears no more.
@@ -320,19 +318,19 @@ func TestStopDoesNotWaitForever(t *testing.T) {
 // TestSlowReader: a client that does not read is dropped, whatever a source has to say.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(s *setup) { s.WebSocket.WriteTimeout = 200 * time.Millisecond })
+	h := newHouse(t, func(s *setup) { s.WebSocket.WriteTimeout = 2 * time.Second })
 	socket := h.sign("")
 	for i := range 5 {
 		socket.subscribe(fmt.Sprint(i), "subscription { flood }")
 	}
-	eventually(t, "a source runs", func() bool { return h.sources.Load() > 0 })
+	eventually(t, "a source runs", func() bool { return h.begun.Load() > 0 })
 	h.quiet()
 }
 
 // TestPing: who answers pings stays, who does not is dropped.
 func TestPing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(s *setup) { s.Ping = 100 * time.Millisecond })
+	h := newHouse(t, func(s *setup) { s.Ping = time.Second })
 	dead := h.sign("") // reads nothing more, so it answers nothing
 	eventually(t, "the silent one is dropped", func() bool { return h.requests.Load() == 0 })
 	_ = dead.CloseNow()
@@ -340,7 +338,7 @@ func TestPing(t *testing.T) {
 	var pings atomic.Int32
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	patient := newHouse(t, func(s *setup) { s.Ping = 2 * time.Second })
+	patient := newHouse(t, func(s *setup) { s.Ping = 4 * time.Second })
 	conn, _, err := websocket.Dial(ctx, patient.url, &websocket.DialOptions{
 		Subprotocols: []string{"graphql-transport-ws"}, OnPingReceived: func(context.Context, []byte) bool { pings.Add(1); return true },
 	})
@@ -351,7 +349,7 @@ func TestPing(t *testing.T) {
 	socket := &client{t, conn}
 	socket.init("")
 	read := conn.CloseRead(ctx)
-	eventually(t, "two pings came", func() bool { return pings.Load() == 2 })
+	eventually(t, "two pings came", func() bool { return pings.Load() >= 2 })
 	if read.Err() != nil {
 		t.Error("it is dropped although it answers")
 	}
