@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -177,10 +176,14 @@ func (l *ledger) check(t testing.TB, base, dir string) {
 		if w.id != "" && (len(there) != 1 || there[0] != row{w.id, 1, 1}) {
 			t.Errorf("of the write that answered %s, the database holds %v", w.id, there)
 		}
-		id, err := w.send(t.Context(), base)
-		if err != nil {
-			t.Fatalf("sent again: %v", err)
-		}
+		var id string
+		eventually(t, "a write that is sent again is answered", func() bool {
+			var err error
+			if id, err = w.send(t.Context(), base); err != nil && !errors.Is(err, errAway) {
+				t.Fatalf("sent again: %v", err)
+			}
+			return err == nil
+		})
 		if w.id != "" && id != w.id || len(there) == 1 && id != there[0].id {
 			t.Errorf("sent again, the write %q is answered %s instead of %s; stored was %v", w.key, id, w.id, there)
 		}
@@ -227,10 +230,7 @@ func TestWritesSurviveTheDeathOfPostgres(t *testing.T) {
 	stop := l.hammer(t, p.base, "demo-reviewer", token[:len(token)-1])
 	for range 3 {
 		l.await(t, 25)
-		pid := postmaster(dir)
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+		pid := killPostmaster(t, dir)
 		eventually(t, "another database server runs", func() bool { now := postmaster(dir); return now != 0 && now != pid })
 		eventually(t, "the service is ready again", func() bool { return ready(t, p.base) })
 	}

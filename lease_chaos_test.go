@@ -38,12 +38,7 @@ func TestLeases(t *testing.T) {
 	}
 	acts := o.acts(y)
 	for i, act := range acts { // some versions for each, so that there is work until the last
-		y.request(o.versions*(i+1)/len(acts) - o.versions*i/len(acts))
-		eventually(t, "the queue is short", func() bool {
-			waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'")
-			return ok && waiting <= 2*o.workers
-		})
-		act()
+		act(o.versions*(i+1)/len(acts) - o.versions*i/len(acts))
 	}
 	y.standing.Wait()
 	eventually(t, "all versions are completed", func() bool {
@@ -65,15 +60,26 @@ func TestLeases(t *testing.T) {
 // acts are all that is to happen, in any order. Every second stop, and in the short run each, is of a worker whose leases
 // are cut short in the database: it comes back believing in them, so that only the database can refuse it. The others
 // stand still until their leases have run out by themselves.
-func (o ordeal) acts(y *yard) (acts []func()) {
+func (o ordeal) acts(y *yard) (acts []func(versions int)) {
+	work := func(versions int) {
+		y.request(versions)
+		eventually(y.t, "the queue is short", func() bool {
+			waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'")
+			return ok && waiting <= 2*o.workers
+		})
+	}
 	for range o.kills {
-		acts = append(acts, y.kill)
+		acts = append(acts, func(versions int) { work(versions); y.kill() })
 	}
 	for i := range o.stops {
-		acts = append(acts, func() { y.stop(y.hurried || i%2 == 0) })
+		acts = append(acts, func(versions int) {
+			y.place() // before the work is there, which others might have done by then
+			work(versions)
+			y.stop(y.hurried || i%2 == 0)
+		})
 	}
 	for range o.crashes {
-		acts = append(acts, y.crash)
+		acts = append(acts, func(versions int) { work(versions); y.crash() })
 	}
 	rand.Shuffle(len(acts), func(i, j int) { acts[i], acts[j] = acts[j], acts[i] })
 	return acts
@@ -116,14 +122,18 @@ func (y *yard) kill() {
 	y.hire()
 }
 
-// stop has a worker stand still, beside what else happens, until a lease that it held has run out and been taken back.
-// More than one worker always goes on.
-func (y *yard) stop(hurried bool) {
+// place waits until one more worker may stand still: more than one always goes on.
+func (y *yard) place() {
 	select {
 	case y.places <- struct{}{}:
 	case <-time.After(patience):
 		y.t.Fatal("a worker stands still for too long")
 	}
+}
+
+// stop has a worker stand still, beside what else happens, until a lease that it held has run out and been taken back. It has a place
+// for it, which it gives up then.
+func (y *yard) stop(hurried bool) {
 	w := y.hands[y.anyone()]
 	w.still.Store(true)
 	y.standing.Go(func() {

@@ -70,7 +70,7 @@ func launch(t testing.TB, env []string, args ...string) *program {
 		p.signal(syscall.SIGTERM)
 		select {
 		case <-p.exited:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Error("the program had to be killed")
 		}
 		p.kill()
@@ -219,6 +219,16 @@ func postmaster(dir string) int {
 		}
 	}
 	return 0
+}
+
+// killPostmaster is the sudden death of the database server that runs in a data folder, whose pid it answers.
+func killPostmaster(t testing.TB, dir string) (pid int) {
+	t.Helper()
+	eventually(t, "a database server is killed", func() bool {
+		pid = postmaster(dir)
+		return pid > 1 && syscall.Kill(pid, syscall.SIGKILL) == nil
+	})
+	return pid
 }
 
 func alive(pid int) bool { return pid > 0 && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -86,10 +85,7 @@ func TestSecretsAreNotSeenByOthers(t *testing.T) {
 		}
 	}
 	show()
-	killed := postmaster(dir)
-	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil { // for what is logged of errors
-		t.Fatal(err)
-	}
+	killed := killPostmaster(t, dir) // for what is logged of errors
 	show()
 	eventually(t, "the service is ready again", func() bool { // what it had open may have outlived the postmaster for a moment
 		return !slices.Contains([]int{0, killed}, postmaster(dir)) && ready(t, p.base)

@@ -90,7 +90,7 @@ func TestSocketsEnd(t *testing.T) {
 	revoked, id := create()
 	lasting, _ := create()
 	first, second, demo := connect(t, p.base, revoked), connect(t, p.base, lasting), connect(t, p.base, "demo-username")
-	expired, _ := create("--expires=10s")
+	expired, _ := create("--expires=20s")
 	third := connect(t, p.base, expired)
 	third.closes(t, 4401)
 	for _, s := range []socket{first, second} {

@@ -21,8 +21,9 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	p := startServer(t, dir, "--demo", "--demo-imaging=1h", "--drain=1h")
+	pool := behind(t, dir)
 	held := func() (n int) {
-		if err := behind(t, dir).QueryRow("SELECT count(*) FROM versions WHERE status = 'IMAGING' AND lease_holder = 'worker'").Scan(&n); err != nil {
+		if err := pool.QueryRow("SELECT count(*) FROM versions WHERE status = 'IMAGING' AND lease_holder = 'worker'").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -43,10 +44,9 @@ func TestDrain(t *testing.T) {
 	}
 	socket.viewer(t)
 	eventually(t, "the worker has given back what it held", func() bool { return held() == 0 })
-	began := time.Now()
 	p.signal(syscall.SIGTERM)
-	if code := p.wait(t); code != 1 || time.Since(began) > 5*time.Second {
-		t.Errorf("the second signal ends it with %d after %v", code, time.Since(began))
+	if code := p.wait(t); code != 1 { // by itself it would go on for an hour
+		t.Errorf("the second signal ends it with %d", code)
 	}
 }
 
@@ -68,19 +68,25 @@ func TestTooMuchAtOnce(t *testing.T) {
 	if _, err := tx.ExecContext(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE image_requests IN ACCESS EXCLUSIVE MODE"); err != nil {
 		t.Fatal(err)
 	}
-	const waiting, more = 9, 12
-	replies := make(chan reply, waiting+more)
+	const waiting, more = 8, 12
+	replies := make(chan reply, 1+waiting+more)
+	send := func(n int) {
+		switch n % 3 {
+		case 0:
+			replies <- d.send("GET", "/image_requests", "", d.as("owner"))
+		case 1:
+			replies <- d.send("POST", "/graphql", `{"query":"{ imageRequests { totalCount } }"}`, d.as("owner"), "Content-Type: application/json")
+		case 2:
+			replies <- d.send("POST", "/image_requests", `{}`, d.as("owner"), "Content-Type: application/json")
+		}
+	}
+	go send(0)
+	eventually(t, "one waits for the lock", func() (waits bool) {
+		err := d.sql.QueryRow("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))").Scan(&waits)
+		return err == nil && waits
+	})
 	for n := range waiting + more {
-		go func() {
-			switch n % 3 {
-			case 0:
-				replies <- d.send("GET", "/image_requests", "", d.as("owner"))
-			case 1:
-				replies <- d.send("POST", "/graphql", `{"query":"{ imageRequests { totalCount } }"}`, d.as("owner"), "Content-Type: application/json")
-			case 2:
-				replies <- d.send("POST", "/image_requests", `{}`, d.as("owner"), "Content-Type: application/json")
-			}
-		}()
+		go send(n)
 	}
 	for range more {
 		if r := <-replies; r.status != http.StatusServiceUnavailable || r.header.Get("Retry-After") != "1" {
@@ -90,7 +96,7 @@ func TestTooMuchAtOnce(t *testing.T) {
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	for range waiting {
+	for range 1 + waiting {
 		if r := <-replies; r.status != http.StatusOK && r.status != http.StatusBadRequest { // {} is no request for an image
 			t.Errorf("whose turn it is is answered %d %s", r.status, r.body)
 		}
@@ -113,16 +119,12 @@ func TestReadyInTime(t *testing.T) {
 		handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/readyz", nil))
 		return w.Code
 	}
-	if status := ask(); status != http.StatusOK {
-		t.Errorf("it answers %d", status)
-	}
+	eventually(t, "it is ready", func() bool { return ask() == http.StatusOK })
 	heal := p.Hole()
 	began := time.Now()
-	if status := ask(); status != http.StatusServiceUnavailable || time.Since(began) > 4*readyTime {
+	if status := ask(); status != http.StatusServiceUnavailable || time.Since(began) > 10*readyTime {
 		t.Errorf("without a word of the database it answers %d after %v", status, time.Since(began))
 	}
 	heal()
-	if status := ask(); status != http.StatusOK {
-		t.Errorf("then it answers %d", status)
-	}
+	eventually(t, "it is ready again", func() bool { return ask() == http.StatusOK })
 }

@@ -28,10 +28,14 @@ import (
 
 func goVersion() string { return runtime.Version() }
 
-// free is an address that nobody listens on.
+// free is an address that nobody listens on, nor will: not on the host that all others of the tests listen on, where there is more
+// than one.
 func free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

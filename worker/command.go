@@ -112,6 +112,9 @@ func (r *run) run(ctx context.Context, stop context.CancelCauseFunc, c Command, 
 	cmd.WaitDelay = grace + 2*death // then the supervisor is killed
 	err = cmd.Start()
 	pipes.closeTheirs()
+	if err != nil && ctx.Err() != nil { // nothing is started any more
+		return ctx.Err()
+	}
 	if err != nil {
 		return &notStarted{fmt.Errorf("its supervisor: %w", err)}
 	}

@@ -208,6 +208,15 @@ func TestCommandIsNotThere(t *testing.T) {
 	same(t, &Failure{Code: "IMAGER_NOT_STARTED", Message: "The imager could not be started.", Detail: "fork/exec /nowhere/imager: no such file or directory", Retryable: true}, failureOf(err))
 }
 
+// One whose time is over before it could be started took too long.
+func TestCommandIsTooLateToStart(t *testing.T) {
+	t.Parallel()
+	c, _ := script(t, "exit 3")
+	c.Timeout = time.Nanosecond
+	_, err := c.Image(t.Context(), job, func(Report) {})
+	same(t, &Failure{Code: "IMAGER_TIMEOUT", Message: "The imager took longer than 1ns and was stopped.", Retryable: true}, failureOf(err))
+}
+
 // The end of one run is the end of its processes alone.
 func TestCommandsApart(t *testing.T) {
 	t.Parallel()

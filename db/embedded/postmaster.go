@@ -65,11 +65,13 @@ func spawn(cmd *exec.Cmd) (*postmaster, error) {
 // halt ends the server: in order, at once when ctx ends, and by force should it
 // not hear. The error is that of ctx.
 func (pm *postmaster) halt(ctx context.Context) error {
-	pm.signal(syscall.SIGINT)
-	select {
-	case <-pm.gone:
-		return nil
-	case <-ctx.Done():
+	if ctx.Err() == nil {
+		pm.signal(syscall.SIGINT)
+		select {
+		case <-pm.gone:
+			return nil
+		case <-ctx.Done():
+		}
 	}
 	pm.signal(syscall.SIGQUIT)
 	select {
