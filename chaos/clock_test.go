@@ -1,10 +1,10 @@
 package chaos
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -26,16 +26,19 @@ func (w *world) clock() {
 // jumpClock goes an hour ahead, back by two, and to the right time, while a version is being imaged: the lease runs out with
 // the first, and who held it can do no more; the second makes the next lease last, and nothing is done twice.
 func (c *crew) jumpClock() {
-	owner, hand := newClient(c.balancer.Base(), c.token(patron, imaging.Requester), 5*time.Second), newClient(c.balancer.Base(), c.token("hand", imaging.Worker), 5*time.Second)
+	owner, hand := newClient(c.balancer.Base(), c.token(patron, imaging.Requester), patience), newClient(c.balancer.Base(), c.token("hand", imaging.Worker), patience)
 	e := entry{owner: patron, key: patron + " " + uuid.NewString(), statuses: []string{"COMPLETED"}}
-	made, err := owner.graphql(c.Context(), `mutation($input: RequestImageInput!) { requestImage(input: $input) { `+itsState+` } }`, map[string]any{"input": map[string]any{
-		"name": e.key, "instance": uuid.NewString(), "provider": 2, "description": "edit 0", "tags": []string{"edit 0"}, "visibility": "PRIVATE",
-	}})
-	id, version, ok := outcome(made)
-	if err != nil || !ok {
-		c.Fatal(err, made.body)
+	instance, version := uuid.NewString(), ""
+	send := func(ctx context.Context) (reply, error) {
+		return owner.graphql(ctx, `mutation($input: RequestImageInput!) { requestImage(input: $input) { `+itsState+` } }`, map[string]any{"input": map[string]any{
+			"name": e.key, "instance": instance, "provider": 2, "description": "edit 0", "tags": []string{"edit 0"}, "visibility": "PRIVATE", "idempotencyKey": e.key,
+		}})
 	}
-	e.id, e.versions = id, []string{version}
+	w := &writer{ledger: c.ledger, client: owner, name: patron, fail: c.Errorf}
+	if !w.insist(send, func(r reply, _ int) (ok bool) { e.id, version, ok = outcome(r); return ok }) {
+		return
+	}
+	e.versions = []string{version}
 	first := c.claim(hand, version)
 	c.execute("UPDATE clock SET ahead = '1 h'")
 	eventually(c, "the lease has run out", func() bool {
@@ -60,7 +63,7 @@ func (c *crew) jumpClock() {
 	if !ok || n != 1 {
 		c.Errorf("it was completed %d times", n)
 	}
-	if e.events, ok = c.query("SELECT count(*) FROM events WHERE image_request_id = $1", id); !ok {
+	if e.events, ok = c.query("SELECT count(*) FROM events WHERE image_request_id = $1", e.id); !ok {
 		c.Error("its events cannot be counted")
 	}
 	c.note(e)

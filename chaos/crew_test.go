@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,7 +32,10 @@ const (
 	patron = "patron" // has one image made
 )
 
-// sets the crew to work. Patient clients wait for an answer so long, and then ask again.
+// idle is how long a client keeps a connection for which it has no use: less than a server drains, which closes it then.
+const idle = 500 * time.Millisecond
+
+// crew sets it to work. Patient clients wait for an answer so long, and then ask again.
 func (w *world) crew(patient, pace time.Duration) *crew {
 	c := &crew{ledger: newLedger(), world: w}
 	base := w.balancer.Base()
@@ -41,12 +45,13 @@ func (w *world) crew(patient, pace time.Duration) *crew {
 	var all, theFollowers sync.WaitGroup
 	c.stop = func() { stop(); all.Wait() }
 	c.leave = func() { leave(); theFollowers.Wait() }
-	for _, name := range []string{probe, patron} {
-		clients[name] = newClient(base, w.token(name, imaging.Requester), patient)
-	}
+	names := []string{probe, patron}
 	for i := range writers {
-		name := fmt.Sprint("writer-", i)
+		names = append(names, fmt.Sprint("writer-", i))
+	}
+	for _, name := range names {
 		clients[name] = newClient(base, w.token(name, imaging.Requester), patient)
+		clients[name].http.Transport.(*http.Transport).IdleConnTimeout = idle
 	}
 	for i := range writers {
 		name := fmt.Sprint("writer-", i)

@@ -65,25 +65,24 @@ func (c *crew) freezePostmaster() {
 
 const aBackend = "SELECT pid FROM pg_stat_activity WHERE application_name = '" + served + "' ORDER BY random() LIMIT 1"
 
-func (c *crew) backend() int {
+// signalBackend sends a signal to one of the server's backends.
+func (c *crew) signalBackend(s syscall.Signal) (pid int) {
 	c.Helper()
-	var pid int
-	eventually(c, "the server has a connection", func() bool { p, ok := c.query(aBackend); pid = p; return ok && p > 1 })
+	eventually(c, "a backend takes a signal", func() bool {
+		var ok bool
+		pid, ok = c.query(aBackend)
+		return ok && pid > 1 && syscall.Kill(pid, s) == nil
+	})
 	return pid
 }
 
 // Postgres restarts all backends when one is killed: its memory may be in disorder.
 func (c *crew) killBackend() {
-	if err := syscall.Kill(c.backend(), syscall.SIGKILL); err != nil {
-		c.Fatal(err)
-	}
+	c.signalBackend(syscall.SIGKILL)
 }
 
 func (c *crew) freezeBackend() {
-	pid := c.backend()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		c.Fatal(err)
-	}
+	pid := c.signalBackend(syscall.SIGSTOP)
 	lasts(length(15*time.Second, 2*time.Second))
 	_ = syscall.Kill(pid, syscall.SIGCONT)
 }
@@ -149,7 +148,7 @@ func (c *crew) lockTable() {
 	}
 	defer func() { _ = tx.Rollback() }()
 	eventually(c, "the table is locked", func() bool {
-		_, err := tx.ExecContext(c.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE image_requests IN ACCESS EXCLUSIVE MODE")
+		_, err := tx.ExecContext(c.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0; LOCK TABLE image_requests IN ACCESS EXCLUSIVE MODE")
 		return err == nil
 	})
 	lasts(length(30*time.Second, 4*time.Second)) // longer than a statement waits for a lock

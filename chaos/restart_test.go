@@ -18,7 +18,7 @@ func TestRestarts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{copies: r.copies, ready: true, args: []string{"--drain=1s"}})
+			w := newWorld(t, setup{copies: r.copies, ready: true, args: []string{"--drain=2s"}})
 			w.populate()
 			w.startAll()
 			for i := range w.servers {

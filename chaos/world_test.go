@@ -127,10 +127,10 @@ func (w *world) startAll() {
 // postmaster sends the database server a signal.
 func (w *world) postmaster(s syscall.Signal) (pid int) {
 	w.Helper()
-	pid = w.cluster.Pid()
-	if err := syscall.Kill(pid, s); err != nil || pid <= 1 {
-		w.Fatalf("the database server %d takes no signal: %v", pid, err)
-	}
+	eventually(w, "the database server takes a signal", func() bool {
+		pid = w.cluster.Pid()
+		return pid > 1 && syscall.Kill(pid, s) == nil
+	})
 	return pid
 }
 
