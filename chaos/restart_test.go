@@ -18,7 +18,7 @@ func TestRestarts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{copies: r.copies, ready: true, args: []string{"--drain=2s"}})
+			w := newWorld(t, setup{copies: r.copies, ready: true, args: []string{"--drain=" + length(time.Second, 2*time.Second).String()}})
 			w.populate()
 			w.startAll()
 			for i := range w.servers {
