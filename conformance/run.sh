@@ -121,12 +121,13 @@ build_server() {
 }
 
 start_server() {
-  port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close() })')
-  base=http://127.0.0.1:$port
-  "$server" serve --demo --listen "127.0.0.1:$port" --data "$work/data" >"$work/server.log" 2>&1 &
+  "$server" serve --demo --listen 127.0.0.1:0 --data "$work/data" >"$work/server.log" 2>&1 &
   pid=$!
   deadline=$(($(date +%s) + 120))
-  until node -e 'fetch(process.argv[1] + "/readyz").then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))' "$base"; do
+  until
+    base=$(sed -n 's,^ *GraphQL *\(http://.*\)/graphql$,\1,p' "$work/server.log")
+    [ -n "$base" ] && node -e 'fetch(process.argv[1] + "/readyz").then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))' "$base"
+  do
     if ! kill -0 "$pid" 2>/dev/null || [ "$(date +%s)" -ge "$deadline" ]; then
       echo "the server did not become ready"
       shown "$work/server.log"
