@@ -38,9 +38,15 @@ func TestLeases(t *testing.T) {
 	}
 	acts := o.acts(y)
 	for i, act := range acts { // some versions for each, so that there is work until the last
-		act(o.versions*(i+1)/len(acts) - o.versions*i/len(acts))
+		y.request(o.versions*(i+1)/len(acts) - o.versions*i/len(acts))
+		eventually(t, "the queue is short", func() bool {
+			waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'")
+			return ok && waiting <= 2*o.workers
+		})
+		act()
 	}
 	y.standing.Wait()
+	o.versions = int(y.asked.Load())
 	eventually(t, "all versions are completed", func() bool {
 		open, ok := y.count("SELECT count(*) FROM versions WHERE status <> 'COMPLETED'")
 		return ok && open == 0 || t.Failed()
@@ -60,26 +66,15 @@ func TestLeases(t *testing.T) {
 // acts are all that is to happen, in any order. Every second stop, and in the short run each, is of a worker whose leases
 // are cut short in the database: it comes back believing in them, so that only the database can refuse it. The others
 // stand still until their leases have run out by themselves.
-func (o ordeal) acts(y *yard) (acts []func(versions int)) {
-	work := func(versions int) {
-		y.request(versions)
-		eventually(y.t, "the queue is short", func() bool {
-			waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'")
-			return ok && waiting <= 2*o.workers
-		})
-	}
+func (o ordeal) acts(y *yard) (acts []func()) {
 	for range o.kills {
-		acts = append(acts, func(versions int) { work(versions); y.kill() })
+		acts = append(acts, y.kill)
 	}
 	for i := range o.stops {
-		acts = append(acts, func(versions int) {
-			y.place() // before the work is there, which others might have done by then
-			work(versions)
-			y.stop(y.hurried || i%2 == 0)
-		})
+		acts = append(acts, func() { y.stop(y.hurried || i%2 == 0) })
 	}
 	for range o.crashes {
-		acts = append(acts, func(versions int) { work(versions); y.crash() })
+		acts = append(acts, y.crash)
 	}
 	rand.Shuffle(len(acts), func(i, j int) { acts[i], acts[j] = acts[j], acts[i] })
 	return acts
@@ -122,18 +117,14 @@ func (y *yard) kill() {
 	y.hire()
 }
 
-// place waits until one more worker may stand still: more than one always goes on.
-func (y *yard) place() {
+// stop has a worker stand still, beside what else happens, until a lease that it held has run out and been taken back.
+// More than one worker always goes on.
+func (y *yard) stop(hurried bool) {
 	select {
 	case y.places <- struct{}{}:
 	case <-time.After(patience):
 		y.t.Fatal("a worker stands still for too long")
 	}
-}
-
-// stop has a worker stand still, beside what else happens, until a lease that it held has run out and been taken back. It has a place
-// for it, which it gives up then.
-func (y *yard) stop(hurried bool) {
 	w := y.hands[y.anyone()]
 	w.still.Store(true)
 	y.standing.Go(func() {
@@ -141,9 +132,13 @@ func (y *yard) stop(hurried bool) {
 		defer w.still.Store(false)
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
-		for end := time.After(patience); !y.outlives(w, hurried, tick.C, end); {
+		end, again := time.After(patience), 20*time.Millisecond
+		for ; !y.outlives(w, hurried, tick.C, end); again = min(2*again, 250*time.Millisecond) {
+			if waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'"); ok && waiting == 0 {
+				y.request(4) // the others have done all there was
+			}
 			select {
-			case <-tick.C: // it may claim something
+			case <-time.After(again): // it goes on, and may claim something
 			case <-end:
 				y.t.Errorf("%s never outlives a lease", w.name)
 				return
@@ -192,15 +187,17 @@ func (y *yard) cutShort(names ...string) {
 
 // crash is the sudden death of the database server, and its return.
 func (y *yard) crash() {
-	pid := y.cluster.Pid()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil || pid <= 1 {
-		y.t.Fatalf("the database server %d cannot be killed: %v", pid, err)
-	}
+	pid := 0
+	eventually(y.t, "the database server is killed", func() bool {
+		pid = y.cluster.Pid()
+		return pid > 1 && syscall.Kill(pid, syscall.SIGKILL) == nil
+	})
 	eventually(y.t, "another database server runs", func() bool { now := y.cluster.Pid(); return now != 0 && now != pid })
 }
 
 // request asks for so many images at once, each until it is answered.
 func (y *yard) request(n int) {
+	y.asked.Add(int64(n))
 	var all sync.WaitGroup
 	for range n {
 		all.Go(func() {

@@ -36,6 +36,7 @@ type yard struct {
 	all, hands []*hand // ever, and now
 	places     chan struct{}
 	standing   sync.WaitGroup
+	asked      atomic.Int64 // versions
 	outlived   atomic.Int64
 	close      func() // ends all workers in order, and the taking back
 

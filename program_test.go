@@ -128,6 +128,14 @@ func (p *program) wait(t testing.TB) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// endsAtOnce fails the test unless a second signal, which was sent, ends the server.
+func (p *program) endsAtOnce(t testing.TB) {
+	t.Helper()
+	if code := p.wait(t); code != 1 || !strings.Contains(p.err.String(), "a second signal: ending at once") {
+		t.Errorf("the second signal ends it with %d: %s", code, p.err)
+	}
+}
+
 // stop ends the server as an operator does, and fails the test if that is not a success.
 func (p *program) stop(t testing.TB) {
 	t.Helper()

@@ -20,26 +20,28 @@ import (
 	"imagerequests/db/safedriver"
 )
 
-// It is no parallel test, so that it shares the machine with other packages alone. One start of five in time will do: a server that is
-// slow is slow each time.
+// It is no parallel test, so that no other of this package runs beside it. The best of five has to be in time: a server that is slow is
+// slow each time.
 func TestStartsSoon(t *testing.T) {
-	dir := ""
-	for _, start := range []struct {
+	starts := []struct {
 		name  string
 		limit time.Duration
 		args  []string
-	}{{"cold", 10 * time.Second, []string{"--demo"}}, {"warm", 3 * time.Second, nil}} {
-		took := start.limit + 1
-		for tries := 0; took > start.limit && tries < 5; tries++ {
-			want := http.StatusUnauthorized // the folder was a demonstration, a process without --demo is none
-			if start.name == "cold" {
-				dir, want = folder(t), http.StatusOK
-			}
+	}{{"cold", 10 * time.Second, []string{"--demo"}}, {"warm", 3 * time.Second, nil}}
+	best := []time.Duration{time.Hour, time.Hour}
+	for tries := 0; tries < 5 && (best[0] > starts[0].limit || best[1] > starts[1].limit); tries++ {
+		dir := folder(t)
+		for i, start := range starts {
 			began := time.Now()
 			p := startServer(t, dir, start.args...)
 			eventually(t, "the server is ready", func() bool { return ready(t, p.base) })
-			took = time.Since(began)
+			took := time.Since(began)
+			best[i] = min(best[i], took)
 			t.Logf("a %s start took %v", start.name, took.Round(time.Millisecond))
+			want := http.StatusOK
+			if start.args == nil {
+				want = http.StatusUnauthorized // the folder was a demonstration, this process is none
+			}
 			for token := range demoTokens {
 				if a := viewer(t, p.base, token); a.status != want {
 					t.Errorf("the %s server answers the bearer of %s with %d %s", start.name, token, a.status, a.body)
@@ -47,7 +49,9 @@ func TestStartsSoon(t *testing.T) {
 			}
 			p.stop(t)
 		}
-		if took > start.limit {
+	}
+	for i, start := range starts {
+		if best[i] > start.limit {
 			t.Errorf("a %s start may take %v", start.name, start.limit)
 		}
 	}
@@ -92,6 +96,7 @@ func TestOneServerAFolder(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
 	first := startServer(t, dir)
+	pid := postmaster(dir)
 	second := launch(t, nil, "serve", "--listen=127.0.0.1:0", "--data="+dir)
 	if code := second.wait(t); code != 1 {
 		t.Errorf("the second server ends with %d", code)
@@ -103,7 +108,10 @@ func TestOneServerAFolder(t *testing.T) {
 	if second.out.String() != "" {
 		t.Errorf("the second server prints %s", second.out)
 	}
-	eventually(t, "the first server is still ready", func() bool { return ready(t, first.base) })
+	eventually(t, "the first server is ready", func() bool { return ready(t, first.base) })
+	if now := postmaster(dir); now != pid {
+		t.Errorf("its database server was process %d, and is %d", pid, now)
+	}
 	first.stop(t)
 }
 
@@ -187,9 +195,7 @@ func TestOrderlyStop(t *testing.T) {
 		t.Error("the server does not wait for the request under way")
 	}
 	p.signal(syscall.SIGINT)
-	if code := p.wait(t); code != 1 { // else it has waited until the request was too late, and ended in order
-		t.Errorf("the second signal ends it with %d", code)
-	}
+	p.endsAtOnce(t)
 	p = startServer(t, dir, "--demo")
 	l.check(t, p.base, dir)
 	p.stop(t)

@@ -45,9 +45,7 @@ func TestDrain(t *testing.T) {
 	socket.viewer(t)
 	eventually(t, "the worker has given back what it held", func() bool { return held() == 0 })
 	p.signal(syscall.SIGTERM)
-	if code := p.wait(t); code != 1 { // by itself it would go on for an hour
-		t.Errorf("the second signal ends it with %d", code)
-	}
+	p.endsAtOnce(t)
 }
 
 // TestTooMuchAtOnce: while one operation waits for a lock and eight for their turn, all others are told to come again, through
@@ -69,6 +67,7 @@ func TestTooMuchAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	const waiting, more = 8, 12
+	began := time.Now()
 	replies := make(chan reply, 1+waiting+more)
 	send := func(n int) {
 		switch n % 3 {
@@ -97,7 +96,9 @@ func TestTooMuchAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 1 + waiting {
-		if r := <-replies; r.status != http.StatusOK && r.status != http.StatusBadRequest { // {} is no request for an image
+		r := <-replies
+		late := r.status == http.StatusServiceUnavailable && time.Since(began) > 5*time.Second // which is how long who waits does
+		if r.status != http.StatusOK && r.status != http.StatusBadRequest && !late {           // {} is no request for an image
 			t.Errorf("whose turn it is is answered %d %s", r.status, r.body)
 		}
 	}
@@ -126,5 +127,9 @@ func TestReadyInTime(t *testing.T) {
 		t.Errorf("without a word of the database it answers %d after %v", status, time.Since(began))
 	}
 	heal()
+	began = time.Now()
 	eventually(t, "it is ready again", func() bool { return ask() == http.StatusOK })
+	if took := time.Since(began); took > 10*readyTime {
+		t.Errorf("it is ready again after %v", took)
+	}
 }

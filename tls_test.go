@@ -28,8 +28,7 @@ import (
 
 func goVersion() string { return runtime.Version() }
 
-// free is an address that nobody listens on, nor will: not on the host that all others of the tests listen on, where there is more
-// than one.
+// free is an address that nobody listens on, on a host of its own where there is one: no other test is given its port meanwhile.
 func free(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.2:0")

@@ -60,14 +60,15 @@ func TestWatch(t *testing.T) {
 	others := []context.Context{start("Token " + lasting), start("Token known"), start("")}
 	var live context.Context
 	for lasts := 2 * time.Second; live == nil; lasts *= 2 { // one that is over before it is watched is refused
-		expiring, _ := create(new(time.Now().Add(lasts)))
+		end := time.Now().Add(lasts)
+		expiring, _ := create(&end)
 		watched, stop, err := a.Watch(withHeader(ctx, "Token "+expiring))
-		if err != nil && (imaging.CodeOf(err) != imaging.Unauthenticated || lasts > patience) {
-			t.Fatal(err)
-		}
-		if err == nil {
+		switch {
+		case err == nil:
 			t.Cleanup(stop)
 			live = watched
+		case imaging.CodeOf(err) != imaging.Unauthenticated || time.Now().Before(end):
+			t.Fatal(err)
 		}
 	}
 	if why := ended(t, live); why != inForceNoMore {

@@ -248,7 +248,7 @@ func TestSubscriptionsLeaveNothingBehind(t *testing.T) {
 		taking.leave()
 	}
 	var left error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); { // a look-up of the feed may be under way
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); { // a look-up of the feed may be under way; Find waits for half a second
 		if left = goleak.Find(before); left == nil {
 			return
 		}

@@ -112,8 +112,8 @@ func (r *run) run(ctx context.Context, stop context.CancelCauseFunc, c Command, 
 	cmd.WaitDelay = grace + 2*death // then the supervisor is killed
 	err = cmd.Start()
 	pipes.closeTheirs()
-	if err != nil && ctx.Err() != nil { // nothing is started any more
-		return ctx.Err()
+	if err != nil && errors.Is(err, ctx.Err()) { // it was too late to start anything
+		return err
 	}
 	if err != nil {
 		return &notStarted{fmt.Errorf("its supervisor: %w", err)}

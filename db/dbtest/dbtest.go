@@ -126,10 +126,11 @@ func create(t testing.TB, how string) safedriver.Config {
 	return patient(cluster.server.Config(name))
 }
 
-// patient has limits that no stall of a busy machine comes near: a test of a limit sets its own.
+// patient has limits that no stall of a busy machine comes near, and the waits for an answer follow them: a test of a limit sets its
+// own.
 func patient(cfg safedriver.Config) safedriver.Config {
 	cfg.DialTimeout = time.Minute
-	cfg.ConnParams = map[string]string{"lock_timeout": "5min", "statement_timeout": "5min", "idle_in_transaction_session_timeout": "5min"}
+	cfg.ConnParams = map[string]string{"lock_timeout": "1min", "statement_timeout": "1min", "idle_in_transaction_session_timeout": "1min"}
 	return cfg
 }
 

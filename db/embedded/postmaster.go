@@ -65,7 +65,7 @@ func spawn(cmd *exec.Cmd) (*postmaster, error) {
 // halt ends the server: in order, at once when ctx ends, and by force should it
 // not hear. The error is that of ctx.
 func (pm *postmaster) halt(ctx context.Context) error {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil { // else it might end in order all the same, and nobody could tell
 		pm.signal(syscall.SIGINT)
 		select {
 		case <-pm.gone:

@@ -33,11 +33,22 @@ func TestKilledServerIsStartedAgain(t *testing.T) {
 // killServer kills the server and waits for the next.
 func killServer(t *testing.T, c *Cluster) {
 	t.Helper()
-	old := c.Pid()
-	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "another server runs", func() bool { pid := c.Pid(); return pid != 0 && pid != old })
+	another(t, c, killPostmaster(t, c))
+}
+
+// killPostmaster is the sudden death of the server, whose pid it answers.
+func killPostmaster(t *testing.T, c *Cluster) (pid int) {
+	t.Helper()
+	eventually(t, "the server is killed", func() bool {
+		pid = c.Pid()
+		return pid > 1 && syscall.Kill(pid, syscall.SIGKILL) == nil
+	})
+	return pid
+}
+
+func another(t *testing.T, c *Cluster, than int) {
+	t.Helper()
+	eventually(t, "another server runs", func() bool { pid := c.Pid(); return pid != 0 && pid != than })
 }
 
 func TestKilledServerWithQueriesRunning(t *testing.T) {
@@ -58,10 +69,7 @@ func TestKilledServerWithQueriesRunning(t *testing.T) {
 		query = text(t, watch, "SELECT coalesce(max(pid), 0)::text FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'BEGIN; SET%'")
 		return query != "0"
 	})
-	old := c.Pid()
-	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	old := killPostmaster(t, c)
 	eventually(t, "what survived the kill is waited for", func() bool {
 		return strings.Contains(log.String(), "waiting for the processes of an earlier server to end")
 	})
@@ -72,7 +80,7 @@ func TestKilledServerWithQueriesRunning(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Errorf("the query has not survived: %v", err)
 	}
-	eventually(t, "another server runs", func() bool { pid := c.Pid(); return pid != 0 && pid != old })
+	another(t, c, old)
 	kept(t, c)
 	if err := <-busy; err == nil {
 		t.Error("the endless query ended well")
@@ -87,9 +95,7 @@ func TestStopWhileTheServerKeepsDying(t *testing.T) {
 	if err := os.Remove(filepath.Join(c.data, "global", "pg_control")); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(c.Pid(), syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	killPostmaster(t, c)
 	eventually(t, "it was tried three times", func() bool {
 		return strings.Count(log.String(), "the database server does not start") >= 3
 	})

@@ -150,8 +150,8 @@ func (c *Connector) dial(ctx context.Context, network, addr string) (net.Conn, e
 	defer cancel()
 	d := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	raw, err := d.DialContext(ctx, network, addr)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
-		<-ctx.Done() // the dialler has a clock of its own, which may be a moment ahead
+	if end, _ := ctx.Deadline(); err != nil && !time.Now().Before(end) {
+		<-ctx.Done() // in a moment: the dialler has a clock of its own
 	}
 	if err != nil {
 		return nil, err

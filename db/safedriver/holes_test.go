@@ -42,7 +42,7 @@ func TestPreparedRowsOfAnotherCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // by then it is asked, and far from answered
 		defer cancel()
 		var got string
-		if err := stmt.QueryRowContext(ctx, "first", 4).Scan(&got); err == nil {
+		if err := stmt.QueryRowContext(ctx, "first", 8).Scan(&got); err == nil {
 			t.Fatal("the first call was too fast for this test")
 		}
 		if err := stmt.QueryRow("second", 0).Scan(&got); err != nil || got != "second" {
@@ -129,7 +129,7 @@ func TestDeadline(t *testing.T) {
 		must(t, db.Ping())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := db.ExecContext(ctx, "SELECT pg_sleep(3)"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := db.ExecContext(ctx, "SELECT pg_sleep(30)"); !errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Sprintf("a passed deadline came back as %T %v", err, err)
 		}
 		return usable(db)

@@ -77,6 +77,13 @@ func TestListen(t *testing.T) {
 		must(t, err)
 		must(t, l.Wait(t.Context()))
 	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	early, err := c.Listen(t.Context(), "early")
+	must(t, err)
+	if err := early.Wait(gone); !errors.Is(err, context.Canceled) {
+		t.Error("with a context that has ended before, it says ", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Wait(ctx) }()
@@ -97,8 +104,6 @@ func TestListen(t *testing.T) {
 		err = l.Wait(t.Context())
 	}
 
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
 	if _, err := c.Listen(gone, "x"); !errors.Is(err, context.Canceled) {
 		t.Error("begun with a context that has ended, it says ", err)
 	}

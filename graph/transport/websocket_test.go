@@ -302,7 +302,7 @@ func TestStopDoesNotWaitForever(t *testing.T) {
 	h := newHouse(t, func(s *setup) { s.CloseTimeout = 100 * time.Millisecond })
 	socket := h.sign("") // it reads nothing more
 	socket.subscribe("1", "subscription { flood }")
-	eventually(t, "the source runs", func() bool { return h.sources.Load() == 1 })
+	eventually(t, "the source runs", func() bool { return h.begun.Load() == 1 })
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := h.streams.Wait(ctx); err != nil {
