@@ -40,7 +40,7 @@ func TestLeases(t *testing.T) {
 	for i, act := range acts { // some versions for each, so that there is work until the last
 		y.request(o.versions*(i+1)/len(acts) - o.versions*i/len(acts))
 		eventually(t, "the queue is short", func() bool {
-			waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'")
+			waiting, ok := y.waiting()
 			return ok && waiting <= 2*o.workers
 		})
 		act()
@@ -134,7 +134,7 @@ func (y *yard) stop(hurried bool) {
 		defer tick.Stop()
 		end, again := time.After(patience), 20*time.Millisecond
 		for ; !y.outlives(w, hurried, tick.C, end); again = min(2*again, 250*time.Millisecond) {
-			if waiting, ok := y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'"); ok && waiting == 0 {
+			if waiting, ok := y.waiting(); ok && waiting == 0 {
 				y.request(4) // the others have done all there was
 			}
 			select {
@@ -193,6 +193,11 @@ func (y *yard) crash() {
 		return pid > 1 && syscall.Kill(pid, syscall.SIGKILL) == nil
 	})
 	eventually(y.t, "another database server runs", func() bool { now := y.cluster.Pid(); return now != 0 && now != pid })
+}
+
+// waiting is how many versions nobody has claimed yet.
+func (y *yard) waiting() (n int, ok bool) {
+	return y.count("SELECT count(*) FROM versions WHERE status = 'APPROVED'")
 }
 
 // request asks for so many images at once, each until it is answered.

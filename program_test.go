@@ -70,7 +70,7 @@ func launch(t testing.TB, env []string, args ...string) *program {
 		p.signal(syscall.SIGTERM)
 		select {
 		case <-p.exited:
-		case <-time.After(patience):
+		case <-time.After(20 * time.Second):
 			t.Error("the program had to be killed")
 		}
 		p.kill()

@@ -82,18 +82,6 @@ func (c *client) do(ctx context.Context, method, path, body string, headers ...s
 	return reply{status: a.StatusCode, body: string(text), wait: a.Header.Get("Retry-After") != ""}, nil
 }
 
-// get asks again for as long as it is told to.
-func (c *client) get(ctx context.Context, path string) (r reply, err error) {
-	again := time.NewTicker(25 * time.Millisecond)
-	defer again.Stop()
-	for end := time.Now().Add(patience); time.Now().Before(end); <-again.C {
-		if r, err = c.do(ctx, http.MethodGet, path, ""); err != nil || !r.later() {
-			break
-		}
-	}
-	return r, err
-}
-
 // graphql sends an operation once.
 func (c *client) graphql(ctx context.Context, query string, variables map[string]any) (reply, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})

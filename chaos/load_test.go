@@ -51,15 +51,6 @@ func (l *tally) note(r reply, err error, took time.Duration) {
 	}
 }
 
-// bad are those who were not answered; in a short run, beside others, one in twenty may be told to come again.
-func (l *tally) bad() int64 {
-	refused := l.refused.Load()
-	if !*full && *loadFor == 0 {
-		refused = max(0, refused-l.answered.Load()/20)
-	}
-	return l.failed.Load() + refused
-}
-
 // String tells the counts, and how long most waited.
 func (l *tally) String() string {
 	l.mu.Lock()
@@ -147,7 +138,7 @@ func TestLoad(t *testing.T) {
 	late := w.under(t, tokens, watcher, lasting, l)
 	t.Logf("%d clients for %v: %v; %.0f a second", clients, lasting, l, float64(l.answered.Load())/lasting.Seconds())
 	t.Logf("memory in MiB, each fifth of the time: %.0f; goroutines after %v: %d, after %v: %d", late.fifths(), short, early.goroutines, lasting, late.goroutines)
-	if l.bad() > 0 || l.answered.Load() == 0 {
+	if l.failed.Load()+l.refused.Load() > 0 || l.answered.Load() == 0 {
 		t.Errorf("not all were answered, the first of them: %s", l.wrong)
 	}
 	if fifths := late.fifths(); lasting >= time.Minute && fifths[4] > 1.25*fifths[1]+16 {
@@ -192,7 +183,7 @@ func (w *world) under(t *testing.T, tokens []string, watcher string, d time.Dura
 		idle.Go(func() {
 			c := newClient(w.direct(), token, patience)
 			t.Cleanup(c.http.CloseIdleConnections)
-			if r, err := c.get(t.Context(), "/image_requests?page_size=1"); err != nil || r.status != http.StatusOK {
+			if r, err := c.do(t.Context(), http.MethodGet, "/image_requests?page_size=1", ""); err != nil || r.status != http.StatusOK {
 				t.Errorf("%v %d %s", err, r.status, r.body)
 			}
 		})
@@ -202,7 +193,7 @@ func (w *world) under(t *testing.T, tokens []string, watcher string, d time.Dura
 	defer asking.http.CloseIdleConnections()
 	b.goroutines = math.MaxInt
 	for range 50 { // those of connections that were closed just now end meanwhile
-		r, err := asking.get(t.Context(), "/metrics")
+		r, err := asking.do(t.Context(), http.MethodGet, "/metrics", "")
 		told := goroutines.FindStringSubmatch(r.body)
 		if err != nil || told == nil {
 			t.Fatalf("the server does not tell its goroutines: %v %d %s", err, r.status, tail(r.body))

@@ -44,20 +44,13 @@ func TestOrdeal(t *testing.T) {
 
 func (c *crew) try(f fault) {
 	c.Helper()
-	limit := inService
-	if !*full { // a short run shares its machine, and has much to tell without any fault
-		limit = 3*inService + min(c.back(), 3*inService)
-	}
-	if c.Failed() {
-		return
-	}
 	before, began := c.acknowledged.Load(), time.Now()
 	f.do(c)
 	lasted := time.Since(began)
 	back := c.back()
 	c.await(c, 10)
 	c.Logf("%-50s lasted %6.1f s, %5d writes acknowledged meanwhile, back in service after %5.2f s", f.name, lasted.Seconds(), c.acknowledged.Load()-before, back.Seconds())
-	if back > limit {
+	if limit := inService * time.Duration(number(1, 3)); back > limit { // a short run shares its machine
 		c.Errorf("%s: back in service after %v", f.name, back)
 	}
 }

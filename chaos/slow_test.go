@@ -40,7 +40,7 @@ func TestSlowConnections(t *testing.T) {
 	w.crowd(limited, tokens, &l)
 	there := open.Load()
 	t.Logf("%d slow connections, %d at the end, %d in all; 20 clients beside them for %v: %v; memory %.0f MiB", slow, there, came.Load(), lasting, &l, w.servers[0].memory(t))
-	if l.bad() > 0 || l.answered.Load() == 0 {
+	if l.failed.Load()+l.refused.Load() > 0 || l.answered.Load() == 0 {
 		t.Errorf("%v: %s", &l, l.wrong)
 	}
 	if there < int64(slow/2) {

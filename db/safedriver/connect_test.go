@@ -100,7 +100,7 @@ func refuser(t *testing.T) Config {
 			}
 			lines.Go(func() {
 				defer nc.Close()
-				_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
+				_ = nc.SetDeadline(time.Now().Add(3 * time.Second))
 				_, _ = nc.Read(make([]byte, 1024))
 				fields := "SFATAL\x00VFATAL\x00C28P01\x00Mno entry\x00\x00"
 				_, _ = io.WriteString(nc, "E\x00\x00\x00"+string(rune(len(fields)+4))+fields)
